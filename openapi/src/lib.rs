@@ -1,0 +1,38 @@
+//! The words both ends of the socket agree on: ids, closed enums and the bodies of every request and reply.
+//!
+//! This crate does no I/O and knows no rule. Each field's doc comment is the published documentation:
+//! meaning, unit, default, limits. Requests refuse unknown fields, replies may grow. Closed sets are
+//! enums and ids are newtypes, so a value that exists is a value that was parsed.
+
+pub mod alerts;
+pub mod channels;
+pub mod checks;
+pub mod events;
+pub mod health;
+pub mod ids;
+pub mod metrics;
+pub mod money;
+pub mod names;
+pub mod operations;
+pub mod page;
+pub mod problem;
+pub mod server;
+pub mod settings;
+pub mod words;
+pub mod xnodes;
+
+pub use alerts::*;
+pub use channels::*;
+pub use checks::*;
+pub use events::*;
+pub use health::*;
+pub use ids::*;
+pub use metrics::*;
+pub use money::UsdMicros;
+pub use names::*;
+pub use operations::*;
+pub use page::Page;
+pub use problem::Problem;
+pub use server::*;
+pub use settings::*;
+pub use xnodes::*;
