@@ -1,0 +1,9 @@
+//! The API as a client meets it.
+
+mod changes;
+mod connections;
+mod document;
+mod events;
+mod inventory;
+mod refusals;
+mod roles;

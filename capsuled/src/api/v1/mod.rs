@@ -1,0 +1,27 @@
+//! The handlers: extract, call a use case, respond. A handler's name is its operation id.
+
+mod alerts;
+mod channels;
+mod health;
+mod metrics;
+mod operations;
+mod server;
+mod settings;
+mod xnodes;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::Api;
+
+/// Everything under `/v1` that answers with JSON.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .merge(server::routes())
+        .merge(xnodes::routes())
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(alerts::routes())
+        .merge(channels::routes())
+        .merge(settings::routes())
+        .merge(operations::routes())
+}

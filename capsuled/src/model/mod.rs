@@ -1,0 +1,14 @@
+//! Domain values shared by rules, store, ports and use cases: plain data, no I/O, no clock.
+//!
+//! Where a wire type of `capsule-api` says exactly what is meant it is used as it is; what stands here is
+//! what never leaves the daemon: integer keys, effective settings, counters.
+
+mod caller;
+mod checks;
+mod facts;
+mod host_keys;
+
+pub use caller::{Caller, IdempotencyKey};
+pub use checks::{CheckKey, CheckLimits, CheckPlan, CheckState, Finding, XNodeKey};
+pub use facts::{AlertDraft, CheckFact, Condition, XNodeFacts};
+pub use host_keys::fingerprint;

@@ -1,0 +1,301 @@
+//! From a destination to an authenticated session: resolve, connect, banner, key exchange, authentication,
+//! each within its deadline, through as many jump hosts as the destination names.
+
+use std::{borrow::Cow, future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use russh::{
+    Preferred, SshId,
+    client::{self, AuthResult},
+    keys::{
+        HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate,
+        agent::{AgentIdentity, client::AgentClient},
+    },
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    Auth, Destination, Limits, MAX_HOPS, Session, SshError, Stage,
+    greet::read_banner,
+    keys::{fingerprint_of, openssh_form, parse_private_key, parse_public_key, preferred_host_keys},
+    stream::{Guarded, Leash},
+};
+
+/// Bytes a server may send before it has let us in; OpenSSH needs 3 KiB, and a certificate or a long
+/// authentication banner a little more. What is left of it serves keepalives of the idle session.
+const HANDSHAKE_BYTES: u64 = 256 * 1024;
+
+/// Receive window of a channel. It bounds what a node can have under way to us.
+const WINDOW_BYTES: u32 = 64 * 1024;
+
+/// A keepalive follows this much silence of the server; the connection is given up after three of them.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// OpenSSH hangs up after six keys (`MaxAuthTries`).
+const MAX_AGENT_KEYS: usize = 6;
+
+/// Connects and authenticates, through the jump hosts if there are any. Dropping the future ends every
+/// connection it had opened.
+///
+/// # Errors
+/// Every [`SshError`] that is not about a command; [`SshError::Jump`] when a host before the node failed.
+pub async fn connect(destination: &Destination, limits: Limits) -> Result<Session, SshError> {
+    let hops = destination.hops();
+    if hops.len() > MAX_HOPS {
+        return Err(SshError::TooManyHops);
+    }
+    let (node, jumps) = hops.split_last().ok_or(SshError::TooManyHops)?;
+    let mut via = None;
+    for jump in jumps {
+        let session = connect_hop(jump, via, limits).await;
+        via = Some(session.map_err(|source| match source {
+            already @ SshError::Jump { .. } => already,
+            source => SshError::Jump { host: jump.host.clone(), source: Box::new(source) },
+        })?);
+    }
+    connect_hop(node, via, limits).await
+}
+
+async fn connect_hop(hop: &Destination, via: Option<Session>, limits: Limits) -> Result<Session, SshError> {
+    let key = match &hop.auth {
+        Auth::Key(pem) => Some(parse_private_key(pem)?),
+        Auth::Agent(_) => None,
+    };
+    let mut greeted = match &via {
+        None => shake_hands(connect_tcp(hop, limits).await?, hop.pinned.as_deref(), limits.handshake).await?,
+        Some(jump) => {
+            let tunnel = jump.tunnel(hop, limits.connect).await?;
+            shake_hands(tunnel, hop.pinned.as_deref(), limits.handshake).await?
+        }
+    };
+    let login = async {
+        match (&hop.auth, key) {
+            (Auth::Agent(socket), _) => login_with_agent(&mut greeted.handle, &hop.user, socket).await,
+            (Auth::Key(_), Some(key)) => login_with_key(&mut greeted.handle, &hop.user, key).await,
+            (Auth::Key(_), None) => Ok(false),
+        }
+    };
+    let accepted = within(limits.auth, Stage::Authentication, login).await??;
+    if !accepted {
+        return Err(SshError::AuthRefused { user: hop.user.clone() });
+    }
+    Ok(Session::new(greeted, hop.login_digest(), limits, via))
+}
+
+/// A transport after the key exchange; the connection ends when this is dropped.
+pub(super) struct Greeted {
+    pub(super) handle: client::Handle<Gatekeeper>,
+    pub(super) leash: Leash,
+    pub(super) host_key: String,
+}
+
+/// Exchanges banners and keys, and checks the host key.
+pub(super) async fn shake_hands<S>(
+    stream: S,
+    pinned: Option<&str>,
+    limit: Duration,
+) -> Result<Greeted, SshError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let until = Instant::now() + limit;
+    let mut stream = stream;
+    let heard = timeout_at(until, read_banner(&mut stream)).await;
+    let heard = heard.map_err(|_| SshError::TimedOut { stage: Stage::Banner })??;
+    exchange_keys(stream, heard.replay, pinned, until).await
+}
+
+/// Exchanges keys on a transport whose banner has been read already and is replayed.
+pub(super) async fn exchange_keys<S>(
+    stream: S,
+    replay: Vec<u8>,
+    pinned: Option<&str>,
+    until: Instant,
+) -> Result<Greeted, SshError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let pinned = pinned.map(parse_public_key).transpose()?;
+    let config = client_config(pinned.as_ref());
+    let leash = Leash::new(HANDSHAKE_BYTES);
+    let unless_done = leash.cut_on_drop();
+    let guarded = Guarded::new(stream, replay, leash.clone());
+    let (seen, host_key) = tokio::sync::oneshot::channel();
+    let gatekeeper = Gatekeeper { trusted: pinned, seen: Some(seen) };
+    let shaken = timeout_at(until, client::connect_stream(Arc::new(config), guarded, gatekeeper)).await;
+    let handle = match shaken {
+        Err(_) => return Err(SshError::TimedOut { stage: Stage::KeyExchange }),
+        Ok(Err(Refusal::Ssh(error))) => return Err(SshError::from_russh(error, Stage::KeyExchange)),
+        Ok(Err(Refusal::HostKey(error))) => return Err(*error),
+        Ok(Ok(handle)) => handle,
+    };
+    let host_key =
+        host_key.await.map_err(|_| SshError::protocol(Stage::KeyExchange, "no host key was offered"))?;
+    unless_done.disarm();
+    Ok(Greeted { handle, leash, host_key })
+}
+
+fn client_config(pinned: Option<&PublicKey>) -> client::Config {
+    let preferred = Preferred {
+        key: Cow::Owned(preferred_host_keys(pinned)),
+        compression: Cow::Borrowed(&[russh::compression::NONE]),
+        ..Preferred::DEFAULT
+    };
+    client::Config {
+        client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-Capsule_", env!("CARGO_PKG_VERSION")))),
+        window_size: WINDOW_BYTES,
+        maximum_packet_size: WINDOW_BYTES / 2,
+        channel_buffer_size: 32,
+        preferred,
+        keepalive_interval: Some(KEEPALIVE),
+        keepalive_max: 3,
+        nodelay: true,
+        ..client::Config::default()
+    }
+}
+
+/// Decides whether the server is who it should be, at the first key exchange and at every later one.
+pub(super) struct Gatekeeper {
+    trusted: Option<PublicKey>,
+    seen: Option<tokio::sync::oneshot::Sender<String>>,
+}
+
+/// Why the key exchange ended early.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    Ssh(russh::Error),
+    HostKey(Box<SshError>),
+}
+
+impl From<russh::Error> for Refusal {
+    fn from(error: russh::Error) -> Self {
+        Self::Ssh(error)
+    }
+}
+
+impl client::Handler for Gatekeeper {
+    type Error = Refusal;
+
+    async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, Refusal> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = offered else {
+            return Ok(false); // We never ask for certificates.
+        };
+        let offered = openssh_form(key).map_err(|error| Refusal::HostKey(Box::new(error.into())))?;
+        if let Some(trusted) = self.trusted.as_ref().filter(|trusted| trusted.key_data() != key.key_data()) {
+            let pinned = openssh_form(trusted).unwrap_or_default();
+            let changed =
+                SshError::HostKeyChanged { offered, offered_fingerprint: fingerprint_of(key), pinned };
+            return Err(Refusal::HostKey(Box::new(changed)));
+        }
+        // From now on this is the key, pinned or not: a re-exchange must not bring another one.
+        self.trusted = Some(key.clone());
+        if let Some(seen) = self.seen.take() {
+            // The receiver is gone only when nobody waits for this connection any more.
+            let _ = seen.send(offered);
+        }
+        Ok(true)
+    }
+}
+
+async fn login_with_key(
+    handle: &mut client::Handle<Gatekeeper>,
+    user: &str,
+    key: PrivateKey,
+) -> Result<bool, SshError> {
+    let failed = |error| SshError::from_russh(error, Stage::Authentication);
+    let hash = rsa_hash(handle, key.algorithm().is_rsa()).await?;
+    let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
+    Ok(handle.authenticate_publickey(user, key).await.map_err(failed)?.success())
+}
+
+async fn login_with_agent(
+    handle: &mut client::Handle<Gatekeeper>,
+    user: &str,
+    socket: &Path,
+) -> Result<bool, SshError> {
+    let broken = |error: russh::keys::Error| match error {
+        russh::keys::Error::IO(source) => SshError::Agent(source),
+        other => SshError::Agent(io::Error::other(other.to_string())),
+    };
+    let mut agent = AgentClient::connect_uds(socket).await.map_err(broken)?;
+    let identities = agent.request_identities().await.map_err(broken)?;
+    for identity in identities.into_iter().take(MAX_AGENT_KEYS) {
+        let AgentIdentity::PublicKey { key, .. } = identity else {
+            continue;
+        };
+        let hash = rsa_hash(handle, key.algorithm().is_rsa()).await?;
+        match handle.authenticate_publickey_with(user, key, hash, &mut agent).await {
+            Ok(AuthResult::Success) => return Ok(true),
+            Ok(AuthResult::Failure { .. }) => {}
+            Err(russh::AgentAuthError::Key(error)) => return Err(broken(error)),
+            Err(russh::AgentAuthError::Send(_)) => {
+                return Err(SshError::Disconnected { stage: Stage::Authentication, source: None });
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The signature hash for an RSA key: what the server announced, else SHA-512, which every OpenSSH since
+/// 7.2 (2016) understands; never SHA-1.
+async fn rsa_hash(handle: &client::Handle<Gatekeeper>, is_rsa: bool) -> Result<Option<HashAlg>, SshError> {
+    if !is_rsa {
+        return Ok(None);
+    }
+    let announced = handle.best_supported_rsa_hash().await;
+    let announced = announced.map_err(|error| SshError::from_russh(error, Stage::Authentication))?;
+    Ok(announced.flatten().or(Some(HashAlg::Sha512)))
+}
+
+/// Connects to the first address of the host that answers, in the resolver's order. The addresses share one
+/// deadline, so that a dead IPv6 route leaves time for IPv4.
+async fn connect_tcp(hop: &Destination, limits: Limits) -> Result<TcpStream, SshError> {
+    let addresses = resolve(hop, limits.connect).await?;
+    let until = Instant::now() + limits.connect;
+    let mut last = SshError::TimedOut { stage: Stage::Connect };
+    for (tried, address) in addresses.iter().enumerate() {
+        let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let share = until.saturating_duration_since(Instant::now()) / untried;
+        match connect_address(*address, share).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// A TCP connection to `address` within `limit`.
+pub(super) async fn connect_address(address: SocketAddr, limit: Duration) -> Result<TcpStream, SshError> {
+    let connected = within(limit, Stage::Connect, TcpStream::connect(address)).await?;
+    let stream =
+        connected.map_err(|source| SshError::Unreachable { address: address.to_string(), source })?;
+    // Small messages and their answers alternate; a failure here only costs latency.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+async fn resolve(hop: &Destination, limit: Duration) -> Result<Vec<SocketAddr>, SshError> {
+    if let Some(ip) = hop.host.ip() {
+        return Ok(vec![SocketAddr::new(ip, hop.port)]);
+    }
+    let unresolved = |source| SshError::Unresolved { host: hop.host.clone(), source };
+    let lookup = within(limit, Stage::Resolve, lookup_host((hop.host.as_str(), hop.port))).await?;
+    let mut addresses: Vec<_> = lookup.map_err(unresolved)?.take(8).collect();
+    addresses.dedup();
+    if addresses.is_empty() {
+        return Err(unresolved(io::ErrorKind::NotFound.into()));
+    }
+    Ok(addresses)
+}
+
+/// What `work` gives, or that `stage` took too long.
+pub(super) async fn within<T>(
+    limit: Duration,
+    stage: Stage,
+    work: impl Future<Output = T>,
+) -> Result<T, SshError> {
+    timeout(limit, work).await.map_err(|_| SshError::TimedOut { stage })
+}

@@ -1,0 +1,112 @@
+//! From what the rules call for to alerts that are opened, changed and ended; and the budgets, whose alerts
+//! have subjects of their own.
+
+use capsule_api::{
+    Alert, AlertChangeKind, AlertId, AlertKind, AlertState, BudgetScope, Subject, SubjectKind, Tag,
+};
+use uuid::Uuid;
+
+use crate::{
+    rules::alerts::{self as rules, AlertAction},
+    store::{StoreError, Tx, alerts, settings},
+    usecases::telling::{Happening, tell},
+};
+
+/// Judges every budget; `true` when an alert changed.
+pub(super) async fn judge_budgets(tx: &mut Tx) -> Result<bool, StoreError> {
+    let now = tx.now();
+    let budgets = settings::budgets_in(tx).await?;
+    let open: Vec<Alert> = alerts::list_open_in(tx)
+        .await?
+        .into_iter()
+        .filter(|alert| alert.kind == AlertKind::CostThreshold)
+        .collect();
+    let mut changed = false;
+    for verdict in rules::judge_budgets(&budgets, &open, now) {
+        let own: Vec<Alert> = open.iter().filter(|alert| alert.subject == verdict.subject).cloned().collect();
+        let tags: Vec<Tag> = match verdict.subject.kind {
+            SubjectKind::Tag => verdict.subject.id.parse().into_iter().collect(),
+            _ => Vec::new(),
+        };
+        let name = budget_name(&verdict.subject);
+        for action in rules::reconcile(&own, &verdict.drafts) {
+            carry_out(tx, action, &own, &verdict.subject, &name, &tags).await?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+fn budget_name(subject: &Subject) -> String {
+    match subject.kind {
+        SubjectKind::Tag => format!("{} {}", BudgetScope::Tag, subject.id),
+        SubjectKind::Provider => format!("{} {}", BudgetScope::Provider, subject.id),
+        SubjectKind::Daemon | SubjectKind::XNode => "all xNodes".to_owned(),
+    }
+}
+
+pub(super) async fn carry_out(
+    tx: &mut Tx,
+    action: AlertAction,
+    open: &[Alert],
+    subject: &Subject,
+    name: &str,
+    tags: &[Tag],
+) -> Result<(), StoreError> {
+    let now = tx.now();
+    match action {
+        AlertAction::Open(draft) => {
+            let alert = Alert {
+                id: AlertId(Uuid::now_v7()),
+                subject: subject.clone(),
+                subject_name: name.to_owned(),
+                kind: draft.kind,
+                severity: draft.severity,
+                state: AlertState::Open,
+                summary: draft.summary,
+                causes: draft.causes,
+                since: draft.since,
+                opened_at: now,
+                changed_at: now,
+                acknowledged_at: None,
+                acknowledged_by: None,
+                resolved_at: None,
+                resolved_by: None,
+            };
+            let text = alert.summary.clone();
+            tell(
+                tx,
+                &alert,
+                tags,
+                Happening { kind: AlertChangeKind::Opened, actor: None, text, comment: None },
+            )
+            .await
+        }
+        AlertAction::Change { id, kind, draft } => {
+            let Some(alert) = open.iter().find(|alert| alert.id == id) else { return Ok(()) };
+            let alert = Alert {
+                subject_name: name.to_owned(),
+                severity: draft.severity,
+                summary: draft.summary,
+                causes: draft.causes,
+                changed_at: now,
+                ..alert.clone()
+            };
+            let text = alert.summary.clone();
+            tell(tx, &alert, tags, Happening { kind, actor: None, text, comment: None }).await
+        }
+        AlertAction::Resolve { id } => {
+            let Some(alert) = open.iter().find(|alert| alert.id == id) else { return Ok(()) };
+            let text = format!("over: {}", alert.summary);
+            resolve(tx, alert.clone(), tags, &text).await
+        }
+    }
+}
+
+pub(super) async fn resolve(tx: &mut Tx, alert: Alert, tags: &[Tag], text: &str) -> Result<(), StoreError> {
+    let now = tx.now();
+    let alert = Alert { state: AlertState::Resolved, resolved_at: Some(now), changed_at: now, ..alert };
+    let happening =
+        Happening { kind: AlertChangeKind::Resolved, actor: None, text: text.to_owned(), comment: None };
+    tell(tx, &alert, tags, happening).await
+}

@@ -1,0 +1,186 @@
+//! Carries out operations. Every kind can begin again from its row, so a restart picks up whatever had not
+//! ended: for each [`OperationKind`] there is one arm in `carry_out`, and the compiler asks for it.
+
+use std::{collections::HashSet, time::Duration};
+
+use capsule_api::{EventKind, Operation, OperationId, OperationKind, OperationState, Problem, XNodeId};
+use tokio::{sync::oneshot, task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    context::{CollectNow, Context, RunNow, TaskHandle},
+    logging::Chain,
+    store::{Lane, StoreError, operations, xnodes},
+    usecases::watching,
+};
+
+/// A probe ends within a minute; twice that means the prober is not there.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// Works until `stop`; what is under way then goes on at the next start.
+pub async fn run(context: Context, handle: TaskHandle, stop: CancellationToken) {
+    let mut under_way: JoinSet<OperationId> = JoinSet::new();
+    let mut started: HashSet<OperationId> = HashSet::new();
+    loop {
+        let (at, began) = (context.clock.now(), context.clock.elapsed());
+        let outcome = start_pending(&context, &mut under_way, &mut started).await;
+        let error = outcome.err().map(|error| Chain(&error).to_string());
+        let pause = error.as_ref().map(|_| super::AFTER_FAILURE);
+        handle.ran(at, context.clock.elapsed().saturating_sub(began), error);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = context.wakes.operations.rung() => {}
+            () = super::sleep_or_never(&context.clock, pause) => {}
+            Some(done) = under_way.join_next() => {
+                match done {
+                    Ok(id) => _ = started.remove(&id),
+                    Err(error) => tracing::error!(%error, "an operation panicked"),
+                }
+            }
+        }
+    }
+}
+
+async fn start_pending(
+    context: &Context,
+    under_way: &mut JoinSet<OperationId>,
+    started: &mut HashSet<OperationId>,
+) -> Result<(), StoreError> {
+    let mut reader = context.store.reader().await?;
+    for operation in operations::list(&mut reader, true, None, 1_000).await? {
+        if started.insert(operation.id) {
+            let context = context.clone();
+            under_way.spawn(async move {
+                let id = operation.id;
+                if let Err(error) = work(&context, operation).await {
+                    tracing::error!(operation.id = %id, error = %Chain(&error), "could not write operation {id}");
+                }
+                id
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn work(context: &Context, operation: Operation) -> Result<(), StoreError> {
+    let id = operation.id;
+    advance(context, id, OperationState::Running, "started", 10).await?;
+    let cancelled = async {
+        loop {
+            context.clock.sleep(Duration::from_millis(500)).await;
+            let mut reader = context.store.reader().await?;
+            if operations::is_cancel_requested(&mut reader, id).await? {
+                return Ok::<(), StoreError>(());
+            }
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = timeout(LONGEST, carry_out(context, &operation)) => outcome,
+        stopped = cancelled => {
+            stopped?;
+            return advance(context, id, OperationState::Cancelled, "cancelled on request", 100).await;
+        }
+    };
+    let outcome = outcome.unwrap_or_else(|_| Err(failure("deadline_exceeded", "no answer within 2 minutes")));
+    context
+        .store
+        .write::<(), StoreError>(Lane::Normal, move |tx| {
+            Box::pin(async move {
+                operations::finish(tx, id, outcome.as_ref().map_err(AsRef::as_ref)).await?;
+                emit(tx, id).await
+            })
+        })
+        .await
+}
+
+async fn carry_out(context: &Context, operation: &Operation) -> Result<serde_json::Value, Box<Problem>> {
+    let xnode: XNodeId =
+        operation.resource.parse().map_err(|_| failure("xnode_not_found", "the operation names no xNode"))?;
+    match operation.kind {
+        OperationKind::RunChecks => run_checks(context, xnode).await,
+        OperationKind::CollectMetrics => collect_metrics(context, xnode).await,
+    }
+}
+
+async fn run_checks(context: &Context, xnode: XNodeId) -> Result<serde_json::Value, Box<Problem>> {
+    let stored = find(context, xnode).await?;
+    let checks: Vec<_> =
+        stored.xnode.checks.iter().filter(|check| check.enabled).map(|check| check.id).collect();
+    if checks.is_empty() {
+        return Err(failure("no_checks", "the xNode has no enabled checks"));
+    }
+    let (done, wait) = oneshot::channel();
+    context.wakes.run_now(RunNow { checks, done });
+    wait.await.map_err(|_| {
+        failure("not_probed", "the xNode is not probed while its status is stopped or deploying")
+    })?;
+    // The health that is told must be the one that these results led to.
+    context.wakes.judged().await;
+    let stored = find(context, xnode).await?;
+    let health = watching::xnode_health(context, &stored);
+    Ok(serde_json::to_value(health).unwrap_or_default())
+}
+
+async fn collect_metrics(context: &Context, xnode: XNodeId) -> Result<serde_json::Value, Box<Problem>> {
+    let stored = find(context, xnode).await?;
+    let (done, wait) = oneshot::channel();
+    context.wakes.collect_now(CollectNow { xnode, done });
+    wait.await
+        .map_err(|_| failure("not_collected", "no SSH user is set for the xNode, or it is not running"))?;
+    let metrics = watching::xnode_metrics(context, &stored);
+    match metrics.error {
+        Some(error) => Err(failure("collection_failed", &error)),
+        None => Ok(serde_json::to_value(metrics).unwrap_or_default()),
+    }
+}
+
+async fn find(context: &Context, xnode: XNodeId) -> Result<xnodes::StoredXNode, Box<Problem>> {
+    let read = async {
+        let mut reader = context.store.reader().await?;
+        xnodes::find(&mut reader, xnode).await
+    };
+    match read.await {
+        Ok(Some(stored)) => Ok(stored),
+        Ok(None) => Err(failure("xnode_not_found", "the xNode was removed meanwhile")),
+        Err(error) => Err(failure("store", &Chain(&error).to_string())),
+    }
+}
+
+fn failure(code: &str, detail: &str) -> Box<Problem> {
+    Box::new(Problem {
+        kind: "about:blank".to_owned(),
+        title: "The operation failed".to_owned(),
+        status: 409,
+        detail: detail.to_owned(),
+        code: code.to_owned(),
+        hint: None,
+        request_id: String::new(),
+    })
+}
+
+async fn advance(
+    context: &Context,
+    id: OperationId,
+    state: OperationState,
+    stage: &'static str,
+    progress_percent: u8,
+) -> Result<(), StoreError> {
+    context
+        .store
+        .write::<(), StoreError>(Lane::Normal, move |tx| {
+            Box::pin(async move {
+                if operations::advance(tx, id, state, stage, progress_percent).await? {
+                    emit(tx, id).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+}
+
+async fn emit(tx: &mut crate::store::Tx, id: OperationId) -> Result<(), StoreError> {
+    if let Some(operation) = operations::find_in(tx, id).await? {
+        tx.emit(EventKind::OperationChanged, &id.to_string(), &operation).await?;
+    }
+    Ok(())
+}
