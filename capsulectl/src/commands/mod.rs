@@ -1,0 +1,113 @@
+//! What the commands do, one file for each noun. A command is a request or two and a page of output.
+
+pub mod alerts;
+pub mod ask;
+pub mod budgets;
+pub mod channels;
+pub mod client_config;
+pub mod config;
+pub mod deliveries;
+pub mod doctor;
+pub mod documents;
+pub mod events;
+pub mod health;
+pub mod inventory;
+pub mod metrics;
+pub mod names;
+pub mod operations;
+pub mod overview;
+pub mod records;
+pub mod ssh;
+pub mod status;
+pub mod xnode_fields;
+
+use crate::{
+    args::{
+        Command, Global,
+        inventory::InventoryAction,
+        monitor::{AlertAction, MonitorAction},
+    },
+    client::Client,
+    error::{Error, Outcome, Result},
+    output::Output,
+    settings::Settings,
+};
+
+/// What every command has at hand.
+pub struct Session {
+    /// The connection to the daemon.
+    pub client: Client,
+    /// Where output goes.
+    pub out: Output,
+    /// The client's settings in force.
+    pub settings: Settings,
+    /// The global flags.
+    pub global: Global,
+}
+
+/// Carries out a command; without one, the overview.
+pub async fn run(command: Option<Command>, session: &Session) -> Result<Outcome> {
+    let Some(command) = command else { return overview::show(session).await };
+    let named = names::named(&command);
+    match dispatch(command, session).await {
+        Err(Error::Refused(problem)) if problem.status == 404 => {
+            Err(Error::Refused(names::with_suggestion(session, named, problem).await))
+        }
+        done => done,
+    }
+}
+
+async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
+    match command {
+        Command::Inventory(args) => match args.action {
+            None => inventory::list(session, &args.filter).await,
+            Some(InventoryAction::List(list)) => inventory::list(session, &list.filter).await,
+            Some(InventoryAction::Add(add)) => inventory::add(session, *add).await,
+            Some(InventoryAction::Show(show)) => inventory::show(session, &show.xnode).await,
+            Some(InventoryAction::Edit(edit)) => inventory::edit(session, *edit).await,
+            Some(InventoryAction::Remove(remove)) => inventory::remove(session, &remove).await,
+        },
+        Command::XNodes(args) => inventory::list(session, &args.filter).await,
+        Command::Monitor(args) => monitor(args.action, session).await,
+        Command::Channel(args) => channels::run(session, args.action).await,
+        Command::Deliveries(args) => deliveries::run(session, args).await,
+        Command::Operations(args) => operations::run(session, args).await,
+        Command::Events(args) => events::run(session, &args).await,
+        Command::Audit(args) => records::audit(session, args.limit).await,
+        Command::Tasks(_) => records::tasks(session).await,
+        Command::Ssh(args) => ssh::run(session, args.action).await,
+        Command::Doctor(_) => doctor::run(session).await,
+        Command::Config(args) => client_config::run(session, &args.action),
+        Command::Completions(args) => documents::completions(&args),
+        Command::Man(args) => documents::man(&args),
+        Command::Reference => documents::reference(),
+    }
+}
+
+async fn monitor(action: MonitorAction, session: &Session) -> Result<Outcome> {
+    match action {
+        MonitorAction::Status(args) => status::run(session, &args).await,
+        MonitorAction::Health(args) => health::run(session, &args).await,
+        MonitorAction::Metrics(args) => metrics::run(session, &args).await,
+        MonitorAction::Alerts(args) => alerts::list(session, &args).await,
+        MonitorAction::Alert(args) => match args.action {
+            AlertAction::Show { alert } => alerts::show(session, &alert).await,
+            AlertAction::Ack(note) => alerts::note(session, alerts::Step::Acknowledge, &note).await,
+            AlertAction::Resolve(note) => alerts::note(session, alerts::Step::Resolve, &note).await,
+            AlertAction::Comment(args) => alerts::comment(session, &args).await,
+        },
+        MonitorAction::Ack(note) => alerts::note(session, alerts::Step::Acknowledge, &note).await,
+        MonitorAction::Resolve(note) => alerts::note(session, alerts::Step::Resolve, &note).await,
+        MonitorAction::Comment(args) => alerts::comment(session, &args).await,
+        MonitorAction::Config(args) => config::run(session, *args).await,
+        MonitorAction::Budget(args) => budgets::run(session, args.action).await,
+        MonitorAction::Watch(args) => crate::watch::run(session, args.interval).await,
+        MonitorAction::Network { .. } => Err(not_yet("monitor network".to_owned())),
+        MonitorAction::Other(words) => Err(names::unknown_monitor_word(&words)),
+    }
+}
+
+/// The answer to a command that comes with later work.
+pub fn not_yet(command: String) -> Error {
+    Error::NotYet { command, hint: "`capsulectl --help` lists what works in this version".to_owned() }
+}
