@@ -37,6 +37,14 @@ words! {
         CostThreshold = "cost_threshold",
         /// The SSH host key is not the pinned one.
         HostKeyChanged = "host_key_changed",
+        /// What a provider has and what the inventory says differ: orphans, ghosts, drift.
+        ReconcileDrift = "reconcile_drift",
+        /// A provider refuses an account's credential.
+        CredentialRefused = "credential_refused",
+        /// A deployment or a deletion did not come to its end.
+        DeploymentFailed = "deployment_failed",
+        /// An xNode's time to live is nearly over.
+        ExpiresSoon = "expires_soon",
     }
 }
 

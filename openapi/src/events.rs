@@ -27,6 +27,14 @@ words! {
         SettingsChanged = "settings_changed",
         /// An operation moved.
         OperationChanged = "operation_changed",
+        /// A provider account was made, changed, proved, refused or removed.
+        AccountChanged = "account_changed",
+        /// A template's price, stock or plan changed, by provider.
+        TemplatesChanged = "templates_changed",
+        /// A comparison with a provider found something new, or something found before is gone.
+        FindingChanged = "finding_changed",
+        /// A remediation ran, or was held back.
+        RemediationChanged = "remediation_changed",
     }
 }
 

@@ -61,6 +61,14 @@ id!(
     OperationId
 );
 id!(
+    /// The durable wish to create or delete a server at a provider; the provider's record carries it as its mark.
+    IntentId
+);
+id!(
+    /// A difference between a provider and the inventory.
+    FindingId
+);
+id!(
     /// One request, in the reply header, the log and the audit row.
     RequestId
 );

@@ -84,6 +84,11 @@ name!(
     "1 to 63 characters, letters, digits, `-`, `_` and `.`, beginning with a letter or digit"
 );
 name!(
+    /// The name of a provider account, unique: 1–63 characters, letters, digits, `-`, `_` and `.`.
+    AccountName, "account name", 63, "-_.",
+    "1 to 63 characters, letters, digits, `-`, `_` and `.`, beginning with a letter or digit"
+);
+name!(
     /// The name of a channel: 1–63 characters, letters, digits, `-`, `_` and `.`.
     ChannelName, "channel name", 63, "-_.",
     "1 to 63 characters, letters, digits, `-`, `_` and `.`, beginning with a letter or digit"

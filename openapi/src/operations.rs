@@ -13,6 +13,20 @@ words! {
         RunChecks = "run_checks",
         /// Read an xNode's resources now.
         CollectMetrics = "collect_metrics",
+        /// Make a server at a provider and take it into the inventory.
+        Deploy = "deploy",
+        /// Switch an xNode on at its provider.
+        StartXNode = "start_xnode",
+        /// Switch an xNode off at its provider.
+        StopXNode = "stop_xnode",
+        /// Restart an xNode at its provider.
+        RestartXNode = "restart_xnode",
+        /// Delete an xNode at its provider.
+        TerminateXNode = "terminate_xnode",
+        /// Replace prices, stock and plans from the providers' own lists.
+        RefreshTemplates = "refresh_templates",
+        /// Compare the providers' accounts with the inventory.
+        Reconcile = "reconcile",
     }
 }
 

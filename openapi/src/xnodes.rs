@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Check, CheckCreate, Health, Host, Label, Tag, ThresholdOverrides, UsdMicros, XNodeId, XNodeName, words,
+    AccountName, Check, CheckCreate, Health, Host, InstanceRef, Label, Tag, ThresholdOverrides, UsdMicros,
+    XNodeId, XNodeName, words,
 };
 
 words! {
@@ -71,6 +72,40 @@ impl std::fmt::Debug for SshKeyCreate {
     }
 }
 
+words! {
+    /// What happens to an xNode when its time to live is over.
+    ExpiryAction("expiry action") {
+        /// Switched off at its provider; what keeps costing then keeps costing.
+        Stop = "stop",
+        /// Deleted at its provider.
+        Delete = "delete",
+    }
+}
+
+/// The end of an xNode's time to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Expiry {
+    /// When.
+    pub at: Timestamp,
+    /// What then happens.
+    pub action: ExpiryAction,
+}
+
+/// Where an xNode is known at a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Placement {
+    /// The account it is billed to.
+    pub account: AccountName,
+    /// The provider's id.
+    pub instance: InstanceRef,
+    /// The provider's name of its size.
+    pub plan: String,
+    /// The template it was deployed from.
+    pub template: Option<String>,
+    /// The end of its time to live, if it has one.
+    pub expiry: Option<Expiry>,
+}
+
 /// A server in the inventory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct XNode {
@@ -92,6 +127,8 @@ pub struct XNode {
     pub provider: Option<Label>,
     /// Region label.
     pub region: Option<Label>,
+    /// Where it is known at a provider; absent: we cannot steer it there.
+    pub placement: Option<Placement>,
     /// What the inventory says of its power state.
     pub status: XNodeStatus,
     /// Tags, sorted.

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use capsule_api::{Problem, Role};
+use capsule_providers::ProviderError;
 
 use crate::{logging::Chain, store::StoreError, usecases::UseCaseError};
 
@@ -220,7 +221,38 @@ fn of_use_case(error: &UseCaseError) -> Shown {
             .hint("send the key itself; the daemon keeps it sealed"),
         UseCaseError::EventsGone { .. } => Shown::new(S::GONE, "events_gone", "Events are gone")
             .hint("read the present state, then follow events from now on (without Last-Event-ID)"),
+        UseCaseError::Provider(error) => of_provider(error),
+        UseCaseError::Policy { code, .. } => Shown::new(S::CONFLICT, code, "Refused by a budget or a policy"),
         UseCaseError::Store(error) => of_store(error),
+    }
+}
+
+fn of_provider(error: &ProviderError) -> Shown {
+    use StatusCode as S;
+    let status = match error {
+        ProviderError::NotFound { .. } => S::NOT_FOUND,
+        ProviderError::Invalid { .. } => S::UNPROCESSABLE_ENTITY,
+        ProviderError::Conflict { .. } | ProviderError::Ended { .. } => S::CONFLICT,
+        ProviderError::Unauthorized { .. }
+        | ProviderError::RateLimited { .. }
+        | ProviderError::OutOfStock { .. }
+        | ProviderError::Quota { .. }
+        | ProviderError::Unavailable { .. }
+        | ProviderError::UnknownOutcome { .. }
+        | ProviderError::Unreadable { .. } => S::BAD_GATEWAY,
+    };
+    let shown = Shown::new(status, error.code(), "The provider did not do it");
+    match error {
+        ProviderError::Unauthorized { provider, .. } => {
+            shown.hint(format!("`capsulectl provider configure {provider}` stores a new credential"))
+        }
+        ProviderError::RateLimited { .. } | ProviderError::Unavailable { .. } => {
+            shown.hint("the same command may succeed in a moment")
+        }
+        ProviderError::UnknownOutcome { .. } => {
+            shown.hint("`capsulectl operations` shows how the daemon finds out what happened")
+        }
+        _ => shown,
     }
 }
 

@@ -229,16 +229,22 @@ fn look_closer(alert: &Alert) -> Vec<String> {
         (SubjectKind::XNode, AlertKind::HostKeyChanged) => {
             vec![format!("capsulectl inventory show {name}"), format!("capsulectl monitor health {name}")]
         }
-        (SubjectKind::XNode, AlertKind::CostThreshold) => vec![format!("capsulectl inventory show {name}")],
+        (
+            SubjectKind::XNode,
+            AlertKind::CostThreshold | AlertKind::DeploymentFailed | AlertKind::ExpiresSoon,
+        ) => vec![format!("capsulectl inventory show {name}")],
         (SubjectKind::XNode, AlertKind::ServiceDown | AlertKind::SshUnreachable | AlertKind::HttpError) => {
             vec![
                 format!("capsulectl monitor health {name} --run-check"),
                 format!("capsulectl monitor metrics {name}"),
             ]
         }
+        (_, AlertKind::ReconcileDrift) => vec!["capsulectl reconcile".to_owned()],
+        (_, AlertKind::CredentialRefused) => vec!["capsulectl providers --detailed".to_owned()],
         (SubjectKind::Tag, _) => vec![format!("capsulectl inventory --tags {name}")],
         (SubjectKind::Provider, _) => vec![format!("capsulectl inventory --provider {name}")],
         (SubjectKind::Daemon, AlertKind::CostThreshold) => vec!["capsulectl inventory".to_owned()],
+        (SubjectKind::Daemon, AlertKind::DeploymentFailed) => vec!["capsulectl operations".to_owned()],
         (SubjectKind::Daemon, _) => vec!["capsulectl monitor status --detailed".to_owned()],
     }
 }

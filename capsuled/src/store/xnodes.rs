@@ -1,6 +1,8 @@
 //! The inventory's rows.
 
-use capsule_api::{Health, SshAccess, SshKeySource, XNode, XNodeId, XNodeStatus};
+use capsule_api::{
+    AccountName, Expiry, Health, InstanceRef, Placement, SshAccess, SshKeySource, XNode, XNodeId, XNodeStatus,
+};
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
@@ -70,6 +72,13 @@ struct Row {
     foreign_host_key_at: Option<i64>,
     provider: Option<String>,
     region: Option<String>,
+    account: Option<String>,
+    instance_id: Option<String>,
+    instance_place: Option<String>,
+    plan: Option<String>,
+    template: Option<String>,
+    expires_at: Option<i64>,
+    expiry_action: Option<String>,
     status: String,
     tags: String,
     hourly_cost_micros: Option<i64>,
@@ -85,7 +94,26 @@ struct Row {
 }
 
 impl Row {
+    fn placement(&self) -> Result<Option<Placement>, StoreError> {
+        let (Some(account), Some(id), Some(place)) = (&self.account, &self.instance_id, &self.instance_place)
+        else {
+            return Ok(None);
+        };
+        let expiry = match (at_opt(self.expires_at)?, &self.expiry_action) {
+            (Some(at), Some(action)) => Some(Expiry { at, action: parse("expiry action", action)? }),
+            _ => None,
+        };
+        Ok(Some(Placement {
+            account: parse("account name", account)?,
+            instance: InstanceRef { id: id.clone(), place: place.clone() },
+            plan: self.plan.clone().unwrap_or_default(),
+            template: self.template.clone(),
+            expiry,
+        }))
+    }
+
     fn into_stored(self) -> Result<StoredXNode, StoreError> {
+        let placement = self.placement()?;
         let key_source = self.ssh_key_source.as_deref().map(|word| parse("key source", word)).transpose()?;
         let ssh_key = match (key_source, self.ssh_key_sealed, self.ssh_key_path) {
             (Some(SshKeySource::Stored), Some(sealed), _) => Some(StoredKey::Sealed(sealed)),
@@ -109,6 +137,7 @@ impl Row {
             },
             provider: optional("provider", self.provider.as_deref())?,
             region: optional("region", self.region.as_deref())?,
+            placement,
             status: parse("xNode status", &self.status)?,
             tags: json("tags", &self.tags)?,
             hourly_cost_micros: self.hourly_cost_micros.map(capsule_api::UsdMicros),
@@ -136,6 +165,55 @@ fn key_columns(key: Option<&StoredKey>) -> (Option<&'static str>, Option<&str>, 
         Some(StoredKey::Sealed(sealed)) => (Some(SshKeySource::Stored.as_str()), None, Some(sealed)),
         Some(StoredKey::Path(path)) => (Some(SshKeySource::Path.as_str()), Some(path), None),
         Some(StoredKey::Agent) => (Some(SshKeySource::Agent.as_str()), None, None),
+    }
+}
+
+/// Writes where an xNode is known at a provider, or that it no longer is.
+async fn set_placement(tx: &mut Tx, key: XNodeKey, placement: Option<&Placement>) -> Result<(), StoreError> {
+    let account = placement.map(|p| p.account.as_str());
+    let instance_id = placement.map(|p| p.instance.id.as_str());
+    let instance_place = placement.map(|p| p.instance.place.as_str());
+    let plan = placement.map(|p| p.plan.as_str());
+    let template = placement.and_then(|p| p.template.as_deref());
+    let expiry = placement.and_then(|p| p.expiry);
+    let (expires_at, action) = (expiry.map(|e| ms(e.at)), expiry.map(|e| e.action.as_str()));
+    sqlx::query!(
+        "UPDATE xnodes
+         SET account = ?2, instance_id = ?3, instance_place = ?4, plan = ?5, template = ?6, expires_at = ?7,
+            expiry_action = ?8
+         WHERE key = ?1",
+        key.0,
+        account,
+        instance_id,
+        instance_place,
+        plan,
+        template,
+        expires_at,
+        action
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The xNode that stands for this instance of this account.
+pub async fn find_placed(
+    connection: &mut SqliteConnection,
+    account: &AccountName,
+    instance: &InstanceRef,
+) -> Result<Option<StoredXNode>, StoreError> {
+    let account = account.as_str();
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM xnodes WHERE account = ?1 AND instance_place = ?2 AND instance_id = ?3",
+        account,
+        instance.place,
+        instance.id
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    match id {
+        Some(id) => find(connection, parse("id", &id)?).await,
+        None => Ok(None),
     }
 }
 
@@ -188,6 +266,7 @@ pub async fn insert(tx: &mut Tx, new: &StoredXNode) -> Result<Option<XNodeKey>, 
         return Ok(None);
     }
     let key = XNodeKey(done.last_insert_rowid());
+    set_placement(tx, key, x.placement.as_ref()).await?;
     checks::replace(tx, key, &x.checks).await?;
     Ok(Some(key))
 }
@@ -246,6 +325,7 @@ pub async fn update(tx: &mut Tx, new: &StoredXNode) -> Result<bool, StoreError> 
     if done.rows_affected() == 0 {
         return Ok(false);
     }
+    set_placement(tx, new.key, x.placement.as_ref()).await?;
     checks::replace(tx, new.key, &x.checks).await?;
     Ok(true)
 }
@@ -294,7 +374,8 @@ pub async fn find(connection: &mut SqliteConnection, id: XNodeId) -> Result<Opti
     let row = sqlx::query_as!(
         Row,
         r#"SELECT key, id, name, address, ipv4, ipv6, ssh_port, ssh_user, ssh_jump, ssh_key_source, ssh_key_path,
-            ssh_key_sealed, host_key, foreign_host_key, foreign_host_key_at, provider, region, status, tags,
+            ssh_key_sealed, host_key, foreign_host_key, foreign_host_key_at, provider, region,
+            account, instance_id, instance_place, plan, template, expires_at, expiry_action, status, tags,
             hourly_cost_micros, thresholds, metrics_interval_ms, own_host, health, health_since, revision,
             created_at, updated_at,
             (SELECT COUNT(*) FROM alerts
@@ -328,7 +409,8 @@ pub async fn list(
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT key AS "key!", id, name, address, ipv4, ipv6, ssh_port, ssh_user, ssh_jump, ssh_key_source, ssh_key_path,
-            ssh_key_sealed, host_key, foreign_host_key, foreign_host_key_at, provider, region, status, tags,
+            ssh_key_sealed, host_key, foreign_host_key, foreign_host_key_at, provider, region,
+            account, instance_id, instance_place, plan, template, expires_at, expiry_action, status, tags,
             hourly_cost_micros, thresholds, metrics_interval_ms, own_host, health, health_since, revision,
             created_at, updated_at,
             (SELECT COUNT(*) FROM alerts

@@ -94,12 +94,21 @@ async fn work(context: &Context, operation: Operation) -> Result<(), StoreError>
 }
 
 async fn carry_out(context: &Context, operation: &Operation) -> Result<serde_json::Value, Box<Problem>> {
-    let xnode: XNodeId =
-        operation.resource.parse().map_err(|_| failure("xnode_not_found", "the operation names no xNode"))?;
     match operation.kind {
-        OperationKind::RunChecks => run_checks(context, xnode).await,
-        OperationKind::CollectMetrics => collect_metrics(context, xnode).await,
+        OperationKind::RunChecks => run_checks(context, named_xnode(operation)?).await,
+        OperationKind::CollectMetrics => collect_metrics(context, named_xnode(operation)?).await,
+        OperationKind::Deploy
+        | OperationKind::StartXNode
+        | OperationKind::StopXNode
+        | OperationKind::RestartXNode
+        | OperationKind::TerminateXNode
+        | OperationKind::RefreshTemplates
+        | OperationKind::Reconcile => Err(failure("not_there_yet", "this version cannot do it yet")),
     }
+}
+
+fn named_xnode(operation: &Operation) -> Result<XNodeId, Box<Problem>> {
+    operation.resource.parse().map_err(|_| failure("xnode_not_found", "the operation names no xNode"))
 }
 
 async fn run_checks(context: &Context, xnode: XNodeId) -> Result<serde_json::Value, Box<Problem>> {

@@ -4,6 +4,7 @@
 //! key, the reply ([`crate::store::Store::change`]). What is decided on a row is decided inside that
 //! transaction, on the row as it is then. Tasks are rung after the commit.
 
+pub mod accounts;
 pub mod alerts;
 pub mod audit;
 pub mod channels;
@@ -104,6 +105,17 @@ pub enum UseCaseError {
     EventsGone {
         /// Where the caller wanted to continue.
         since: String,
+    },
+    /// A provider refused or failed.
+    #[error(transparent)]
+    Provider(#[from] capsule_providers::ProviderError),
+    /// A budget or a policy forbids it. `code` is stable: `over_budget`, `refused_by_policy`.
+    #[error("{reason}")]
+    Policy {
+        /// The stable word for it.
+        code: &'static str,
+        /// Which limit, and by how much.
+        reason: String,
     },
     /// The database.
     #[error("could not read or write the state")]

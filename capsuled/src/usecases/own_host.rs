@@ -37,6 +37,7 @@ pub fn own_host(
         ssh: SshAccess { port: 22, user: None, jump: None, key: None, host_key_fingerprint: None },
         provider: None,
         region: None,
+        placement: None,
         status: XNodeStatus::Running,
         tags: Vec::new(),
         hourly_cost_micros: None,

@@ -138,6 +138,7 @@ fn new_row(
         ssh,
         provider: new.provider,
         region: new.region,
+        placement: None,
         status: new.status.unwrap_or(XNodeStatus::Running),
         tags: validate::tags(new.tags)?,
         hourly_cost_micros: new.hourly_cost_micros,
