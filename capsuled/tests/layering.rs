@@ -249,10 +249,9 @@ fn a_fenced_crate_is_caught_outside_its_module() {
     );
     assert_eq!(said_of("store/xnodes.rs", "#[derive(sqlx::FromRow)] struct X;"), [""; 0]);
     assert_eq!(
-        said_of("providers/mod.rs", "use aws_sdk_ec2::Client;"),
-        ["1: `aws_sdk_ec2` belongs to providers::aws"]
+        said_of("rules/costs.rs", "use capsule_providers::Offer;"),
+        ["1: `capsule_providers` belongs to context, usecases, tasks, api"]
     );
-    assert_eq!(said_of("providers/aws/client.rs", "use aws_sdk_ec2::Client;"), [""; 0]);
     assert_eq!(
         said_of("logging.rs", "let f = std::env::var(\"RUST_LOG\");"),
         ["1: `std::env::var` belongs to config"]
