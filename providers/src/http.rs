@@ -30,7 +30,7 @@ use crate::{CallSettings, Credential, ProviderError, Result};
 /// Longest answer that is read.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
-/// Longest pause before a repeat, whatever the vendor asks for.
+/// Longest pause before a repeat; a vendor that asks for more is not asked again by this call.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The most pages that a list is read for; more is taken for a vendor that never says "end".
 pub const MOST_PAGES: u32 = 1000;
@@ -219,6 +219,9 @@ impl Http {
             Some(endpoint) => with_origin(&default, endpoint),
             None => default,
         };
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(invalid("its address must not hold a name or password"));
+        }
         if !is_allowed(&base) {
             return Err(invalid("its address must be https, or http on loopback"));
         }
@@ -246,26 +249,29 @@ impl Http {
     /// Sends a call and returns its 2xx answer.
     ///
     /// Safe calls are repeated after 429, 500, 502, 503, 504 and broken connections: after the account's
-    /// backoff, doubled each time with up to 25 % jitter, or after the vendor's `Retry-After`.
+    /// backoff, doubled each time with up to 25 % jitter, or after the vendor's `Retry-After` (429 and 503) if that
+    /// is at most a minute.
     ///
     /// # Errors
     /// What the vendor's [`Classify`] says, else by status; see [`ProviderError`].
     pub async fn send(&self, call: Call) -> Result<Reply> {
         let mut attempt = 0;
         loop {
-            let error = match self.send_once(&call).await {
+            let Failure { error, after } = match self.send_once(&call).await {
                 Ok(reply) => return Ok(reply),
-                Err(error) => error,
+                Err(failure) => *failure,
             };
             let may_repeat = match call.repeat {
                 Repeat::Safe => repeatable(&error),
                 // A clean 429 says that nothing was made.
                 Repeat::Never => matches!(error, ProviderError::RateLimited { .. }),
             };
-            if !may_repeat || self.settings.max_retries <= attempt {
+            // To come back before the vendor wants us would break its rule, to wait that long ours.
+            let too_long = after.is_some_and(|after| LONGEST_PAUSE < after);
+            if !may_repeat || too_long || self.settings.max_retries <= attempt {
                 return Err(error);
             }
-            tokio::time::sleep(self.pause(attempt, &error)).await;
+            tokio::time::sleep(after.unwrap_or_else(|| self.backoff(attempt))).await;
             attempt += 1;
         }
     }
@@ -281,15 +287,12 @@ impl Http {
         }
     }
 
-    fn pause(&self, attempt: u32, error: &ProviderError) -> Duration {
-        if let ProviderError::RateLimited { after: Some(after), .. } = error {
-            return (*after).min(LONGEST_PAUSE);
-        }
+    fn backoff(&self, attempt: u32) -> Duration {
         let doubled = self.settings.backoff.saturating_mul(1 << attempt.min(16));
         doubled.min(LONGEST_PAUSE).mul_f64(1.0 + rand::random::<f64>() / 4.0)
     }
 
-    async fn send_once(&self, call: &Call) -> Result<Reply> {
+    async fn send_once(&self, call: &Call) -> Attempt<Reply> {
         self.limiter.until_ready().await;
         let began = Instant::now();
         // The deadline covers the body too: one byte a second must not hold us.
@@ -297,20 +300,22 @@ impl Http {
         let took = began.elapsed();
         let method = &call.method;
         let outcome = outcome.unwrap_or_else(|_| {
-            Err(self.broken(call.repeat, format!("no whole answer within {:?}", self.settings.timeout)))
+            Err(self
+                .broken(call.repeat, format!("no whole answer within {:?}", self.settings.timeout))
+                .into())
         });
         match &outcome {
             Ok(reply) => {
                 tracing::debug!(provider = %self.provider, %method, path = call.path, status = reply.status.as_u16(), ?took, "called");
             }
-            Err(error) => {
-                tracing::debug!(provider = %self.provider, %method, path = call.path, code = error.code(), ?took, "called");
+            Err(failure) => {
+                tracing::debug!(provider = %self.provider, %method, path = call.path, code = failure.error.code(), ?took, "called");
             }
         }
         outcome
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Reply> {
+    async fn exchange(&self, call: &Call) -> Attempt<Reply> {
         let provider = self.provider;
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), call.path));
@@ -328,16 +333,18 @@ impl Http {
             Ok(answer) => answer,
             // The connection never came about, so nothing was asked.
             Err(error) if error.is_connect() => {
-                return Err(ProviderError::Unavailable { provider, detail: without_url(error) });
+                return Err(ProviderError::Unavailable { provider, detail: without_url(error) }.into());
             }
-            Err(error) => return Err(self.broken(call.repeat, without_url(error))),
+            Err(error) => return Err(self.broken(call.repeat, without_url(error)).into()),
         };
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = self.read(call.repeat, answer).await;
         if status.is_success() {
             return Ok(Reply { provider, repeat: call.repeat, status, headers, body: body? });
         }
-        Err(self.refusal(call.repeat, status, &headers, &body.unwrap_or_default()))
+        let error = self.refusal(call.repeat, status, &headers, &body.unwrap_or_default());
+        let says_when = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        Err(Box::new(Failure { error, after: retry_after(&headers).filter(|_| says_when) }))
     }
 
     async fn read(&self, repeat: Repeat, mut answer: reqwest::Response) -> Result<Bytes> {
@@ -391,10 +398,25 @@ impl Http {
     }
 }
 
+/// One attempt's error, with the time the vendor wants to be left alone.
+struct Failure {
+    error: ProviderError,
+    after: Option<Duration>,
+}
+
+type Attempt<T> = std::result::Result<T, Box<Failure>>;
+
+impl From<ProviderError> for Box<Failure> {
+    fn from(error: ProviderError) -> Self {
+        Self::new(Failure { error, after: None })
+    }
+}
+
 fn repeatable(error: &ProviderError) -> bool {
     matches!(error, ProviderError::RateLimited { .. } | ProviderError::Unavailable { .. })
 }
 
+/// In seconds, which is the form that every vendor here documents.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }

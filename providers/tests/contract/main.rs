@@ -35,7 +35,10 @@ async fn every_call_is_accepted_by_the_vendors_own_document() {
     let mut failures = Vec::new();
     for case in &cases {
         match mocks.endpoint(case.mock) {
-            Ok(endpoint) => failures.extend(calls::every_call(case, endpoint).await),
+            Ok(endpoint) => {
+                failures.extend(calls::every_call(case, endpoint).await);
+                failures.extend(mocks.unrouted(case.mock));
+            }
             Err(missing) => {
                 assert!(!missing.is_failure, "{}", missing.reason);
                 say(&format!("NOT RUN: contract of {}: {}", case.mock, missing.reason));

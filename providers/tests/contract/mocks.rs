@@ -69,6 +69,17 @@ impl Mocks {
         Ok(url.parse().expect("a loopback address is a URL"))
     }
 
+    /// Requests for which the document has no route or method. A removal that is answered 404 counts as done,
+    /// so a misspelt path would otherwise pass.
+    pub fn unrouted(&self, mock: &str) -> Vec<String> {
+        let log = if mock == "hetzner" { "hetzner.log".to_owned() } else { format!("run/{mock}.log") };
+        let text = fs::read_to_string(self.cache.join(log)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let unknown =
+            |pair: &&[&str]| ["NO_PATH_MATCHED", "NO_METHOD_MATCHED"].iter().any(|why| pair[1].contains(why));
+        lines.windows(2).filter(unknown).map(|pair| format!("{mock}: {}\n    {}", pair[0], pair[1])).collect()
+    }
+
     fn port(&self, mock: &str) -> u16 {
         let position = MOCKS.iter().position(|name| *name == mock).expect("the mock is in the list");
         self.base + u16::try_from(position).expect("there are few mocks")
