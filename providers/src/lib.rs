@@ -19,6 +19,8 @@ mod aws;
 mod digitalocean;
 mod equinix;
 mod error;
+#[cfg(test)]
+mod fake;
 mod hetzner;
 mod hivelocity;
 pub mod http;
