@@ -22,20 +22,23 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use url::Url;
 
-use crate::{CallSettings, ProviderError, Result};
+use crate::{CallSettings, Credential, ProviderError, Result};
 
 /// Longest answer that is read.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
-/// Longest pause before a repeat, whatever the vendor asks for.
+/// Longest pause before a repeat; a vendor that asks for more is not asked again by this call.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The most pages that a list is read for; more is taken for a vendor that never says "end".
+pub const MOST_PAGES: u32 = 1000;
 /// How much of a vendor's message goes into an error.
 const SHOWN_MESSAGE: usize = 300;
 
 /// Turns a vendor's error answer into ours. `None`: decide by the status alone.
-pub type Classify = fn(StatusCode, &serde_json::Value) -> Option<ProviderError>;
+pub type Classify = fn(StatusCode, &Value) -> Option<ProviderError>;
 
 /// Whether a call may be sent again after an unclear end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,13 +145,25 @@ impl Reply {
     /// # Errors
     /// [`ProviderError::Unreadable`], and [`ProviderError::UnknownOutcome`] after a creation.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let (provider, detail) = (self.provider, error.to_string());
-            match self.repeat {
-                Repeat::Safe => ProviderError::Unreadable { provider, detail },
-                Repeat::Never => ProviderError::UnknownOutcome { provider, detail },
-            }
-        })
+        serde_json::from_slice(&self.body).map_err(|error| self.unreadable(error))
+    }
+
+    /// The field `name` of the body, as `read` understands it; an absent one is read as `null`.
+    ///
+    /// # Errors
+    /// As [`Self::json`], for what `read` refuses too.
+    pub fn field<T>(&self, name: &str, read: impl FnOnce(Value) -> serde_json::Result<T>) -> Result<T> {
+        let mut body: Value = self.json()?;
+        let value = body.get_mut(name).map(Value::take).unwrap_or_default();
+        read(value).map_err(|error| self.unreadable(format!("`{name}`: {error}")))
+    }
+
+    fn unreadable(&self, detail: impl ToString) -> ProviderError {
+        let (provider, detail) = (self.provider, detail.to_string());
+        match self.repeat {
+            Repeat::Safe => ProviderError::Unreadable { provider, detail },
+            Repeat::Never => ProviderError::UnknownOutcome { provider, detail },
+        }
     }
 }
 
@@ -166,6 +181,13 @@ impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Http").field("provider", &self.provider).field("base", &self.base.as_str()).finish()
     }
+}
+
+/// The value of `Authorization` for a credential with an `api_key`; empty without one, which [`crate::connect`]
+/// refuses first.
+pub fn bearer(credential: &Credential) -> SecretString {
+    let key = credential.fields.get("api_key").map(ExposeSecret::expose_secret).unwrap_or_default();
+    SecretString::from(format!("Bearer {}", key.trim()))
 }
 
 /// What an [`Http`] is made of, beside the account's settings.
@@ -197,6 +219,9 @@ impl Http {
             Some(endpoint) => with_origin(&default, endpoint),
             None => default,
         };
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(invalid("its address must not hold a name or password"));
+        }
         if !is_allowed(&base) {
             return Err(invalid("its address must be https, or http on loopback"));
         }
@@ -204,7 +229,12 @@ impl Http {
         let mut value = HeaderValue::from_str(secret.expose_secret())
             .map_err(|_| invalid("the credential holds characters that no header can carry"))?;
         value.set_sensitive(true);
-        let client = Client::builder()
+        let mut client = Client::builder();
+        if base.scheme() == "http" {
+            // A proxy would be sent the credential in clear, over the network.
+            client = client.no_proxy();
+        }
+        let client = client
             .default_headers(HeaderMap::from_iter([(name, value)]))
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT.min(settings.timeout))
@@ -219,39 +249,50 @@ impl Http {
     /// Sends a call and returns its 2xx answer.
     ///
     /// Safe calls are repeated after 429, 500, 502, 503, 504 and broken connections: after the account's
-    /// backoff, doubled each time with up to 25 % jitter, or after the vendor's `Retry-After`.
+    /// backoff, doubled each time with up to 25 % jitter, or after the vendor's `Retry-After` (429 and 503) if that
+    /// is at most a minute.
     ///
     /// # Errors
     /// What the vendor's [`Classify`] says, else by status; see [`ProviderError`].
     pub async fn send(&self, call: Call) -> Result<Reply> {
         let mut attempt = 0;
         loop {
-            let error = match self.send_once(&call).await {
+            let Failure { error, after } = match self.send_once(&call).await {
                 Ok(reply) => return Ok(reply),
-                Err(error) => error,
+                Err(failure) => *failure,
             };
             let may_repeat = match call.repeat {
                 Repeat::Safe => repeatable(&error),
                 // A clean 429 says that nothing was made.
                 Repeat::Never => matches!(error, ProviderError::RateLimited { .. }),
             };
-            if !may_repeat || self.settings.max_retries <= attempt {
+            // To come back before the vendor wants us would break its rule, to wait that long ours.
+            let too_long = after.is_some_and(|after| LONGEST_PAUSE < after);
+            if !may_repeat || too_long || self.settings.max_retries <= attempt {
                 return Err(error);
             }
-            tokio::time::sleep(self.pause(attempt, &error)).await;
+            tokio::time::sleep(after.unwrap_or_else(|| self.backoff(attempt))).await;
             attempt += 1;
         }
     }
 
-    fn pause(&self, attempt: u32, error: &ProviderError) -> Duration {
-        if let ProviderError::RateLimited { after: Some(after), .. } = error {
-            return (*after).min(LONGEST_PAUSE);
+    /// Sends a removal; what is already gone is success.
+    ///
+    /// # Errors
+    /// As [`Self::send`], but never [`ProviderError::NotFound`].
+    pub async fn delete_gone(&self, call: Call) -> Result<()> {
+        match self.send(call).await {
+            Ok(_) | Err(ProviderError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
+    }
+
+    fn backoff(&self, attempt: u32) -> Duration {
         let doubled = self.settings.backoff.saturating_mul(1 << attempt.min(16));
         doubled.min(LONGEST_PAUSE).mul_f64(1.0 + rand::random::<f64>() / 4.0)
     }
 
-    async fn send_once(&self, call: &Call) -> Result<Reply> {
+    async fn send_once(&self, call: &Call) -> Attempt<Reply> {
         self.limiter.until_ready().await;
         let began = Instant::now();
         // The deadline covers the body too: one byte a second must not hold us.
@@ -259,20 +300,22 @@ impl Http {
         let took = began.elapsed();
         let method = &call.method;
         let outcome = outcome.unwrap_or_else(|_| {
-            Err(self.broken(call.repeat, format!("no whole answer within {:?}", self.settings.timeout)))
+            Err(self
+                .broken(call.repeat, format!("no whole answer within {:?}", self.settings.timeout))
+                .into())
         });
         match &outcome {
             Ok(reply) => {
                 tracing::debug!(provider = %self.provider, %method, path = call.path, status = reply.status.as_u16(), ?took, "called");
             }
-            Err(error) => {
-                tracing::debug!(provider = %self.provider, %method, path = call.path, code = error.code(), ?took, "called");
+            Err(failure) => {
+                tracing::debug!(provider = %self.provider, %method, path = call.path, code = failure.error.code(), ?took, "called");
             }
         }
         outcome
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Reply> {
+    async fn exchange(&self, call: &Call) -> Attempt<Reply> {
         let provider = self.provider;
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), call.path));
@@ -290,16 +333,18 @@ impl Http {
             Ok(answer) => answer,
             // The connection never came about, so nothing was asked.
             Err(error) if error.is_connect() => {
-                return Err(ProviderError::Unavailable { provider, detail: without_url(error) });
+                return Err(ProviderError::Unavailable { provider, detail: without_url(error) }.into());
             }
-            Err(error) => return Err(self.broken(call.repeat, without_url(error))),
+            Err(error) => return Err(self.broken(call.repeat, without_url(error)).into()),
         };
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = self.read(call.repeat, answer).await;
         if status.is_success() {
             return Ok(Reply { provider, repeat: call.repeat, status, headers, body: body? });
         }
-        Err(self.refusal(call.repeat, status, &headers, &body.unwrap_or_default()))
+        let error = self.refusal(call.repeat, status, &headers, &body.unwrap_or_default());
+        let says_when = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        Err(Box::new(Failure { error, after: retry_after(&headers).filter(|_| says_when) }))
     }
 
     async fn read(&self, repeat: Repeat, mut answer: reqwest::Response) -> Result<Bytes> {
@@ -328,14 +373,17 @@ impl Http {
     fn refusal(&self, repeat: Repeat, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ProviderError {
         let provider = self.provider;
         let text = String::from_utf8_lossy(body);
-        let json = serde_json::from_slice(body).unwrap_or(serde_json::Value::String(text.into_owned()));
+        let json = serde_json::from_slice(body).unwrap_or(Value::String(text.into_owned()));
         if status == StatusCode::TOO_MANY_REQUESTS {
             return ProviderError::RateLimited { provider, after: retry_after(headers) };
         }
-        if let Some(error) = (self.classify)(status, &json) {
-            return error;
-        }
         let detail = format!("{status}: {}", shortened(&json));
+        match (self.classify)(status, &json) {
+            // Whatever its body says, a vendor that fails in the middle of a creation may have made it.
+            Some(_) if repeat == Repeat::Never && status.is_server_error() => {}
+            Some(error) => return error,
+            None => {}
+        }
         match status.as_u16() {
             401 | 403 => ProviderError::Unauthorized { provider, detail },
             404 | 410 => ProviderError::NotFound { provider, what: detail },
@@ -343,9 +391,24 @@ impl Http {
             300..=399 => {
                 ProviderError::Unreadable { provider, detail: format!("{status}: redirects are refused") }
             }
+            408 => self.broken(repeat, detail),
             400..=499 => ProviderError::Invalid { provider, detail },
             _ => self.broken(repeat, detail),
         }
+    }
+}
+
+/// One attempt's error, with the time the vendor wants to be left alone.
+struct Failure {
+    error: ProviderError,
+    after: Option<Duration>,
+}
+
+type Attempt<T> = std::result::Result<T, Box<Failure>>;
+
+impl From<ProviderError> for Box<Failure> {
+    fn from(error: ProviderError) -> Self {
+        Self::new(Failure { error, after: None })
     }
 }
 
@@ -353,14 +416,15 @@ fn repeatable(error: &ProviderError) -> bool {
     matches!(error, ProviderError::RateLimited { .. } | ProviderError::Unavailable { .. })
 }
 
+/// In seconds, which is the form that every vendor here documents.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// A vendor's message, of bounded length and on one line.
-pub fn shortened(message: &serde_json::Value) -> String {
+pub fn shortened(message: &Value) -> String {
     let text = match message {
-        serde_json::Value::String(text) => text.clone(),
+        Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_MESSAGE).collect()

@@ -19,10 +19,13 @@ mod aws;
 mod digitalocean;
 mod equinix;
 mod error;
+#[cfg(test)]
+mod fake;
 mod hetzner;
 mod hivelocity;
 pub mod http;
 mod linode;
+mod record;
 mod scaleway;
 mod vultr;
 
@@ -379,7 +382,7 @@ pub fn micros(value: &serde_json::Value) -> Option<i64> {
         _ => return None,
     };
     let micros = (number * 1e6).round();
-    (micros.is_finite() && 0.0 <= micros && micros < 9e15).then_some(micros as i64)
+    (0.0..9e15).contains(&micros).then_some(micros as i64)
 }
 
 #[cfg(test)]
