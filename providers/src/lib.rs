@@ -379,7 +379,7 @@ pub fn micros(value: &serde_json::Value) -> Option<i64> {
         _ => return None,
     };
     let micros = (number * 1e6).round();
-    (micros.is_finite() && 0.0 <= micros && micros < 9e15).then_some(micros as i64)
+    (0.0..9e15).contains(&micros).then_some(micros as i64)
 }
 
 #[cfg(test)]
