@@ -1,0 +1,242 @@
+//! A machine's whole life against moto, which keeps the state of an EC2 of its own.
+//!
+//! `$CAPSULE_PROVIDER_SPECS/serve.sh` installs and starts it. Without that variable the suite says so and
+//! passes; when moto cannot be started it fails where everything has to be tested. Moto's differences that
+//! matter here: it changes states at once, checks no signatures, and stores a client token without honouring
+//! it.
+
+#![cfg(feature = "aws")]
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::Arc,
+    time::Duration,
+};
+
+use capsule_api::{Arch, InstanceRef, InstanceState, Leftover, ProviderName};
+use capsule_providers::{CallSettings, Credential, Mark, NewInstance, Provider, connect};
+use secrecy::SecretString;
+
+/// Where the mock of EC2 is, counted from the first port.
+const AWS_OFFSET: u16 = 6;
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f capsule";
+const NEWEST_UBUNTU: &str = "ami-0ca5000000002404b";
+
+/// A running moto; dropped, it is stopped.
+struct Moto {
+    script: PathBuf,
+    cache: PathBuf,
+    base: u16,
+}
+
+impl Moto {
+    /// Starts it, or says why not.
+    fn start() -> Option<Self> {
+        let Some(specs) = std::env::var_os("CAPSULE_PROVIDER_SPECS").filter(|value| !value.is_empty()) else {
+            eprintln!("NOT RUN: EC2's life cycle: CAPSULE_PROVIDER_SPECS does not say where `serve.sh` is");
+            return None;
+        };
+        match Self::try_start(Path::new(&specs)) {
+            Ok(moto) => Some(moto),
+            Err(reason) => {
+                let demanded = ["CI", "CAPSULE_TEST_ALL"];
+                let is_set =
+                    |name| std::env::var(name).is_ok_and(|value| !["", "0"].contains(&value.as_str()));
+                assert!(!demanded.into_iter().any(is_set), "moto has to run here: {reason}");
+                eprintln!("NOT RUN: EC2's life cycle: {reason}");
+                None
+            }
+        }
+    }
+
+    fn try_start(specs: &Path) -> Result<Self, String> {
+        let script = specs.join("serve.sh");
+        if !script.is_file() {
+            return Err(format!("there is no {}", script.display()));
+        }
+        // A directory of its own: the cache also holds the process ids of running mocks.
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("provider-mocks").join("aws");
+        let base = free_base().ok_or("no free port")?;
+        let moto = Self { script, cache, base };
+        let output = moto.serve("start")?;
+        if output.status.success() {
+            Ok(moto)
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    fn serve(&self, verb: &str) -> Result<Output, String> {
+        let mut serve = Command::new(&self.script);
+        serve.args([verb.as_ref(), self.cache.as_os_str()]);
+        serve.env("MOCKS", "aws").env("MOCK_PORT_BASE", self.base.to_string());
+        serve.output().map_err(|error| format!("{} cannot be run: {error}", self.script.display()))
+    }
+
+    fn client(&self, region: &str) -> Arc<dyn Provider> {
+        let fields = [("access_key_id", "AKIATEST"), ("secret_access_key", "x"), ("region", region)];
+        let fields = fields.map(|(name, value)| (name.to_owned(), SecretString::from(value)));
+        let endpoint = format!("http://127.0.0.1:{}", self.base + AWS_OFFSET).parse().ok();
+        let backoff = Duration::from_millis(10);
+        let settings = CallSettings { endpoint, backoff, ..CallSettings::default() };
+        connect(ProviderName::Aws, &Credential { fields: fields.into() }, settings).expect("a client")
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        if let Err(reason) = self.serve("stop") {
+            eprintln!("moto was not stopped: {reason}");
+        }
+    }
+}
+
+/// A first port whose EC2 port is free, below the range that the kernel gives away.
+fn free_base() -> Option<u16> {
+    let first = u16::try_from(std::process::id() % 1000).ok()?;
+    let mut bases = (0..1000).map(|step| 15_000 + (first + step) % 1000 * 10);
+    bases.find(|base| TcpListener::bind(("127.0.0.1", base + AWS_OFFSET)).is_ok())
+}
+
+fn new_instance(name: &str, image: &str) -> NewInstance {
+    NewInstance {
+        mark: Mark::of(uuid::Uuid::now_v7()),
+        name: name.to_owned(),
+        plan: "t3.micro".to_owned(),
+        region: "us-east-1".to_owned(),
+        image: image.to_owned(),
+        arch: Arch::X86_64,
+        bare_metal: false,
+        ssh_keys: vec![KEY.to_owned()],
+        user_data: Some(SecretString::from("#cloud-config\n")),
+        open_ports: vec![22, 80],
+        tags: vec!["web".to_owned(), "env:prod".to_owned()],
+    }
+}
+
+async fn state(provider: &dyn Provider, reference: &InstanceRef) -> Option<InstanceState> {
+    provider.instance(reference).await.expect("an answer").map(|instance| instance.status)
+}
+
+/// One test, because each start of moto costs seconds; what it asserts is in the functions it calls.
+#[tokio::test]
+async fn a_machine_lives_and_dies() {
+    let Some(moto) = Moto::start() else { return };
+    let provider = moto.client("us-east-1");
+    let identity = provider.check_credential().await.expect("moto takes every key");
+    assert!(identity.account.starts_with("arn:aws:"), "{}", identity.account);
+
+    catalogue(&*provider).await;
+    refusals(&*provider).await;
+    let new = new_instance("api", "ubuntu-24.04");
+    let reference = created(&*provider, &new).await;
+    found_everywhere(&moto, &reference, &new).await;
+    switched(&*provider, &reference).await;
+    retagged(&*provider, &reference, &new.mark).await;
+    deleted(&*provider, &reference, &new.mark).await;
+}
+
+async fn catalogue(provider: &dyn Provider) {
+    let catalogue = provider.catalogue().await.expect("lists");
+    let offers = catalogue.offers.iter();
+    let mut sizes: Vec<_> =
+        offers.map(|offer| (offer.plan.as_str(), offer.vcpus, offer.memory_mib)).collect();
+    sizes.sort_unstable();
+    let expected =
+        [("c5.2xlarge", 8, 16_384), ("m5.large", 2, 8_192), ("t3.medium", 2, 4_096), ("t3.micro", 2, 1_024)];
+    assert_eq!(sizes, expected);
+    assert!(catalogue.offers.iter().all(|offer| offer.available && offer.arch == Arch::X86_64));
+    assert!(catalogue.regions.iter().any(|region| region.name == "eu-west-1" && region.title == "Ireland"));
+}
+
+async fn refusals(provider: &dyn Provider) {
+    let missing = InstanceRef { id: "i-0123456789abcdef0".to_owned(), place: "us-east-1".to_owned() };
+    assert_eq!(provider.instance(&missing).await.expect("an answer"), None);
+    provider.delete(&missing).await.expect("what is gone is deleted");
+    for image in ["windows", "ami-00000000000000000"] {
+        let error = provider.prepare(&new_instance("no", image)).await.expect_err("no such image");
+        assert_eq!(error.code(), "not_found", "{image}: {error}");
+    }
+    let new = NewInstance { plan: "t9.nano".to_owned(), ..new_instance("no", "debian-12") };
+    let prepared = provider.prepare(&new).await.expect("the image is there");
+    let error = provider.create(&new, &prepared).await.expect_err("no such size");
+    assert_eq!(error.code(), "not_found", "{error}");
+}
+
+async fn created(provider: &dyn Provider, new: &NewInstance) -> InstanceRef {
+    let prepared = provider.prepare(new).await.expect("prepared");
+    assert_eq!(prepared["image_id"], NEWEST_UBUNTU, "the newest of the right architecture");
+    assert_eq!(provider.prepare(new).await.expect("prepared again"), prepared, "nothing is made twice");
+    let others = NewInstance { open_ports: vec![443], ..new.clone() };
+    let others = provider.prepare(&others).await.expect("prepared");
+    assert_ne!(others["security_group_id"], prepared["security_group_id"]);
+
+    let made = provider.create(new, &prepared).await.expect("created").instance;
+    assert_eq!((made.name.as_str(), made.plan.as_str()), ("api", "t3.micro"));
+    assert_eq!((made.region.as_str(), made.place.as_str()), ("us-east-1", "us-east-1"));
+    assert_eq!(made.metadata["security_groups"][0]["name"], "capsule-22-80");
+    assert_eq!(made.tags, [new.mark.as_str(), "web", "env:prod"]);
+    provider.finish(&made.reference(), new, &prepared).await.expect("it shows");
+    made.reference()
+}
+
+async fn found_everywhere(moto: &Moto, reference: &InstanceRef, new: &NewInstance) {
+    // An account whose default region is another one must find it too.
+    for home in ["us-east-1", "eu-west-1"] {
+        let provider = moto.client(home);
+        let marked = provider.find_marked(&new.mark, "us-east-1").await.expect("looked");
+        assert_eq!(
+            marked.iter().map(|instance| instance.reference()).collect::<Vec<_>>(),
+            [reference.clone()]
+        );
+        assert!(provider.find_marked(&new.mark, "eu-west-1").await.expect("looked").is_empty());
+        let all = provider.instances().await.expect("listed");
+        let ours: Vec<_> = all.iter().filter(|instance| instance.reference() == *reference).collect();
+        assert_eq!(ours.len(), 1);
+        assert_eq!(ours[0].status, InstanceState::Running);
+        assert!(ours[0].ip_address.is_some() && ours[0].created_at.is_some());
+    }
+}
+
+async fn switched(provider: &dyn Provider, reference: &InstanceRef) {
+    for force in [false, true] {
+        provider.stop(reference, force).await.expect("stopped");
+        assert_eq!(state(provider, reference).await, Some(InstanceState::Stopped));
+    }
+    for _ in 0..2 {
+        provider.start(reference).await.expect("started");
+        assert_eq!(state(provider, reference).await, Some(InstanceState::Running));
+    }
+    provider.restart(reference, false).await.expect("restarted");
+    assert_eq!(state(provider, reference).await, Some(InstanceState::Running));
+}
+
+async fn retagged(provider: &dyn Provider, reference: &InstanceRef, mark: &Mark) {
+    provider.set_tags(reference, &["db".to_owned()]).await.expect("tagged");
+    let seen = provider.instance(reference).await.expect("an answer").expect("it lives");
+    assert_eq!((seen.name.as_str(), seen.tags.as_slice()), ("api", &[mark.to_string(), "db".to_owned()][..]));
+}
+
+async fn deleted(provider: &dyn Provider, reference: &InstanceRef, mark: &Mark) {
+    assert_eq!(provider.leftovers(reference).await.expect("looked"), [], "its disk goes with it");
+    provider.delete(reference).await.expect("deleted");
+    provider.delete(reference).await.expect("deleted again");
+    assert!(matches!(state(provider, reference).await, None | Some(InstanceState::Deleted)));
+    assert!(provider.find_marked(mark, "us-east-1").await.expect("looked").is_empty());
+    assert!(provider.instances().await.expect("listed").iter().all(|instance| instance.id != reference.id));
+    for (kind, id) in [("volume", "vol-0123456789abcdef0"), ("address", "eipalloc-0123456789abcdef0")] {
+        let gone = Leftover {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            place: "us-east-1".to_owned(),
+            label: String::new(),
+            price: None,
+        };
+        provider
+            .delete_leftover(&gone)
+            .await
+            .unwrap_or_else(|error| panic!("a {kind} that is gone: {error}"));
+    }
+}
