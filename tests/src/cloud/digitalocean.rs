@@ -155,7 +155,7 @@ fn images() -> Vec<Value> {
 }
 
 fn is_image(image: &Value, id: &str) -> bool {
-    image["slug"] == id || image["id"].to_string() == id
+    image["slug"] == id || image["id"].as_u64() == id.parse().ok()
 }
 
 fn key(key: &FakeKey) -> Value {

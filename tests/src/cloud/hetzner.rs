@@ -120,7 +120,7 @@ fn list(request: &Request, name: &str, items: &[Value]) -> Answer {
 }
 
 fn one(name: &str, mut items: impl Iterator<Item = Value>, id: &str) -> Answer {
-    match items.find(|item| item["id"].to_string() == id) {
+    match items.find(|item| item["id"].as_u64() == id.parse().ok()) {
         Some(item) => Answer::ok(&json!({name: item})),
         None => refuse(Refusal::NotFound),
     }

@@ -210,7 +210,7 @@ fn passes(filter: &Value, instance: &FakeInstance) -> bool {
         "label" => *wanted == json!(instance.name),
         "tags" => wanted.as_str().is_some_and(|tag| instance.has_tag(tag)),
         "region" => *wanted == json!(instance.place),
-        "id" => wanted.to_string() == instance.id,
+        "id" => wanted.as_u64() == instance.id.parse().ok(),
         "+and" => wanted.as_array().is_some_and(|all| all.iter().all(|one| passes(one, instance))),
         "+or" => wanted.as_array().is_some_and(|any| any.iter().any(|one| passes(one, instance))),
         // Ordering changes nothing about what is found.
