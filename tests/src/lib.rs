@@ -4,6 +4,7 @@
 //! Nothing here sleeps: [`wait::until`] looks again until a condition holds or a deadline passes, and then
 //! says what it saw last. Everything listens on loopback and ends with the test.
 
+pub mod cloud;
 pub mod daemon;
 pub mod fleet;
 pub mod mail;
