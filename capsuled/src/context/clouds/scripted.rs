@@ -251,7 +251,7 @@ impl Provider for ScriptedProvider {
     }
 
     async fn prepare(&self, new: &NewInstance) -> Result<Prepared> {
-        self.begin("prepare", &new.name)?;
+        drop(self.begin("prepare", &new.name)?);
         Ok(json!({"image": new.image}))
     }
 
