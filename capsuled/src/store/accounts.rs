@@ -205,3 +205,9 @@ pub async fn delete(tx: &mut Tx, name: &AccountName) -> Result<bool, StoreError>
     let done = sqlx::query!("DELETE FROM accounts WHERE name = ?1", name).execute(tx.connection()).await?;
     Ok(done.rows_affected() == 1)
 }
+
+/// Whether an error of [`delete`] means that something still belongs to the account.
+pub fn is_in_use(error: &StoreError) -> bool {
+    let StoreError::Database(error) = error else { return false };
+    error.as_database_error().is_some_and(|e| e.is_foreign_key_violation())
+}

@@ -3,16 +3,146 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use capsule_api::{AccountName, AccountSettings};
+use capsule_api::{AccountName, AccountSettings, ProviderName};
 use capsule_providers::{CallSettings, Credential};
 use url::{Host, Url};
 
 use crate::{
     logging::Chain,
+    rules::selection,
     secret::{ExposeSecret, Seal, SecretString},
     store::accounts::StoredAccount,
     usecases::UseCaseError,
 };
+
+/// Longest value of a field, in characters.
+const LONGEST_VALUE: usize = 4_096;
+
+/// A credential in its two parts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parts {
+    /// The fields anybody may see.
+    pub plain: BTreeMap<String, String>,
+    /// The others.
+    pub secret: BTreeMap<String, SecretString>,
+}
+
+impl Parts {
+    /// The parts of a stored credential.
+    pub fn of(provider: ProviderName, credential: Credential) -> Self {
+        let mut parts = Self::default();
+        for (name, value) in credential.fields {
+            parts.put(provider, &name, value);
+        }
+        parts
+    }
+
+    fn put(&mut self, provider: ProviderName, name: &str, value: SecretString) {
+        let field = capsule_providers::fields(provider).iter().find(|field| field.name == name);
+        if field.is_some_and(|field| field.secret) {
+            self.secret.insert(name.to_owned(), value);
+        } else {
+            self.plain.insert(name.to_owned(), value.expose_secret().to_owned());
+        }
+    }
+
+    /// Sets and, where the value is `None`, removes fields.
+    ///
+    /// # Errors
+    /// [`UseCaseError::Invalid`] for a field the provider does not have and for a value that cannot be one.
+    /// No value is ever part of it.
+    pub fn change(
+        &mut self,
+        provider: ProviderName,
+        fields: BTreeMap<String, Option<SecretString>>,
+    ) -> Result<(), UseCaseError> {
+        for (name, value) in fields {
+            refuse_unknown(provider, &name)?;
+            self.plain.remove(&name);
+            self.secret.remove(&name);
+            if let Some(value) = value {
+                let value = usable(&name, &value)?;
+                self.put(provider, &name, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what the provider filled in. It never overwrites what was given and is never secret.
+    pub fn learn(
+        &mut self,
+        provider: ProviderName,
+        learned: BTreeMap<String, String>,
+        given: impl Fn(&str) -> bool,
+    ) {
+        let is_secret = |name: &str| {
+            capsule_providers::fields(provider).iter().any(|field| field.name == name && field.secret)
+        };
+        self.plain.extend(learned.into_iter().filter(|(name, _)| !given(name) && !is_secret(name)));
+    }
+
+    /// Refuses what lacks a required field.
+    ///
+    /// # Errors
+    /// [`UseCaseError::Invalid`].
+    pub fn refuse_incomplete(&self, provider: ProviderName) -> Result<(), UseCaseError> {
+        let has = |name: &str| self.plain.contains_key(name) || self.secret.contains_key(name);
+        match capsule_providers::fields(provider).iter().find(|field| field.required && !has(field.name)) {
+            Some(field) => Err(UseCaseError::invalid(
+                format!("fields.{}", field.name),
+                format!("{provider} needs it: the {}", field.description),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the client would log in with files or a role of the daemon's own user.
+    pub fn reads_own_files(&self, provider: ProviderName) -> bool {
+        provider == ProviderName::Aws && !self.secret.contains_key("secret_access_key")
+    }
+
+    /// The whole, as a client takes it.
+    pub fn credential(&self) -> Credential {
+        let plain = self.plain.iter().map(|(name, value)| (name.clone(), SecretString::from(value.as_str())));
+        let secret = self.secret.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Credential { fields: plain.chain(secret).collect() }
+    }
+
+    /// The names of the secret fields.
+    pub fn secret_names(&self) -> Vec<String> {
+        self.secret.keys().cloned().collect()
+    }
+}
+
+fn refuse_unknown(provider: ProviderName, name: &str) -> Result<(), UseCaseError> {
+    let known = || capsule_providers::fields(provider).iter().map(|field| field.name);
+    if known().any(|field| field == name) {
+        return Ok(());
+    }
+    // A misplaced secret could stand where a name should be: it is not repeated.
+    let meant = selection::suggestion(name, known());
+    let hint = meant.map_or_else(
+        || format!("one of {}", known().collect::<Vec<_>>().join(", ")),
+        |meant| format!("did you mean `{meant}`?"),
+    );
+    Err(UseCaseError::invalid("fields", format!("{provider} has no field of that name; {hint}")))
+}
+
+/// The value without white space around it.
+fn usable(name: &str, value: &SecretString) -> Result<SecretString, UseCaseError> {
+    let text = value.expose_secret().trim();
+    let invalid = |reason: String| Err(UseCaseError::invalid(format!("fields.{name}"), reason));
+    if text.is_empty() {
+        return invalid("it is empty".to_owned());
+    }
+    if LONGEST_VALUE < text.chars().count() {
+        return invalid(format!("it is longer than {LONGEST_VALUE} characters"));
+    }
+    if text.chars().any(char::is_control) {
+        return invalid("it holds a line break or another control character".to_owned());
+    }
+    Ok(SecretString::from(text))
+}
 
 fn place(name: &AccountName) -> String {
     format!("accounts/{name}/credential")

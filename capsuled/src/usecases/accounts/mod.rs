@@ -4,7 +4,10 @@
 //! a provider answers is noted by whoever asked ([`note_outcome`]), so that a credential that expires is seen
 //! at the first call that meets it and not at the next verification.
 
+mod change;
 mod credential;
+mod instances;
+mod providers;
 #[cfg(test)]
 pub mod testing;
 
@@ -13,6 +16,10 @@ use std::sync::Arc;
 use capsule_api::{Account, AccountName, AccountState, EventKind, ProviderName};
 use capsule_providers::{Provider, ProviderError};
 use jiff::SignedDuration;
+
+pub use change::{create, delete, prove, update};
+pub use instances::{instance, instances};
+pub use providers::{parse_provider, provider, providers};
 
 use super::UseCaseError;
 use crate::{
