@@ -5,6 +5,7 @@ mod channels;
 mod health;
 mod metrics;
 mod operations;
+mod providers;
 mod server;
 mod settings;
 mod xnodes;
@@ -24,4 +25,5 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(channels::routes())
         .merge(settings::routes())
         .merge(operations::routes())
+        .merge(providers::routes())
 }
