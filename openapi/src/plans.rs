@@ -104,7 +104,8 @@ pub struct Plan {
     pub offers: Vec<PlannedOffer>,
     /// How many more would fit.
     pub more_offers: u64,
-    /// What does not, at most 100, by provider, template and region.
+    /// What does not, at most 100: what fails for the fewest reasons first, then by provider, template and
+    /// region. Sizes of a provider, template or account that was not asked for are not among them.
     pub rejected: Vec<Rejection>,
     /// How many more do not.
     pub more_rejected: u64,

@@ -42,6 +42,9 @@ pub struct TemplateRegion {
     pub region: Option<String>,
     /// Our name of it, which commands accept as well.
     pub name: String,
+    /// The provider's name of the size there, where sizes are named apart in each region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// What it costs there, in the provider's currency; absent: not known.
     pub price: Option<Price>,
     /// The price per hour in micro-dollars, through the dated rate where it is billed in euros.
@@ -155,6 +158,16 @@ pub struct TemplateFilter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(inline)]
     pub sort: Option<TemplateSort>,
+}
+
+/// Whose regions to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RegionFilter {
+    /// Only this provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 /// A place where a provider has machines.
