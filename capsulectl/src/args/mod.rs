@@ -10,6 +10,7 @@ pub mod later;
 pub mod monitor;
 pub mod records;
 pub mod styles;
+pub mod templates;
 pub mod values;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -108,6 +109,8 @@ pub enum Command {
     XNodes(inventory::XNodesArgs),
     /// Health, metrics, alerts and how they are watched
     Monitor(monitor::MonitorArgs),
+    /// What providers sell and for how much
+    Templates(templates::TemplatesArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
     /// What was sent, what waits and why

@@ -19,6 +19,7 @@ pub mod overview;
 pub mod records;
 pub mod ssh;
 pub mod status;
+pub mod templates;
 pub mod xnode_fields;
 
 use crate::{
@@ -70,6 +71,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::XNodes(args) => inventory::list(session, &args.filter).await,
         Command::Monitor(args) => monitor(args.action, session).await,
         Command::Channel(args) => channels::run(session, args.action).await,
+        Command::Templates(args) => templates::run(session, args).await,
         Command::Deliveries(args) => deliveries::run(session, args).await,
         Command::Operations(args) => operations::run(session, args).await,
         Command::Events(args) => events::run(session, &args).await,

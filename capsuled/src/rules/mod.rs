@@ -6,7 +6,11 @@
 pub mod access;
 pub mod alerts;
 pub mod backoff;
+pub mod catalogue;
+pub mod equivalents;
 pub mod health;
+pub mod planning;
+pub mod rate;
 pub mod retention;
 pub mod routing;
 pub mod schedule;

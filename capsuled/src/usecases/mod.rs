@@ -20,6 +20,7 @@ pub mod own_host;
 pub mod reaching;
 pub mod settings;
 pub mod telling;
+pub mod templates;
 mod text;
 pub mod watching;
 pub mod xnodes;

@@ -45,7 +45,8 @@ fn refuse_unwatched(xnode: &XNode) -> Result<(), UseCaseError> {
     Err(UseCaseError::WrongState(format!("`{}` is {} and therefore not watched", xnode.name, xnode.status)))
 }
 
-async fn begin(
+/// Writes down work that the operations task then carries out. `action` is the API operation's id.
+pub(super) async fn begin(
     context: &Context,
     by: &Caller,
     action: &'static str,

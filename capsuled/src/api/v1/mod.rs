@@ -8,6 +8,7 @@ mod operations;
 mod providers;
 mod server;
 mod settings;
+mod templates;
 mod xnodes;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -24,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(alerts::routes())
         .merge(channels::routes())
         .merge(settings::routes())
+        .merge(templates::routes())
         .merge(operations::routes())
         .merge(providers::routes())
 }
