@@ -287,6 +287,12 @@ impl Http {
         }
     }
 
+    /// The error for a list that goes on past [`MOST_PAGES`] or in circles. What was read of it must not be
+    /// used: half a list of servers looks as if the others were deleted.
+    pub fn endless(&self, path: &str) -> ProviderError {
+        ProviderError::Unreadable { provider: self.provider, detail: format!("the list {path} has no end") }
+    }
+
     fn backoff(&self, attempt: u32) -> Duration {
         let doubled = self.settings.backoff.saturating_mul(1 << attempt.min(16));
         doubled.min(LONGEST_PAUSE).mul_f64(1.0 + rand::random::<f64>() / 4.0)
