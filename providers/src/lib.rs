@@ -25,7 +25,7 @@ mod hetzner;
 mod hivelocity;
 pub mod http;
 mod linode;
-mod record;
+mod records;
 mod scaleway;
 mod vultr;
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::NAME;
 use crate::{
     Offer, micros,
-    record::{or_default, without_secrets},
+    records::{metadata, or_default},
     timestamp,
 };
 
@@ -50,7 +50,7 @@ pub(super) fn instance(record: Value, place: &str) -> serde_json::Result<Instanc
         tags: server.tags,
         place: place.to_owned(),
         id: server.id,
-        metadata: without_secrets(record),
+        metadata: metadata(record),
     })
 }
 
