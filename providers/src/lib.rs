@@ -25,7 +25,7 @@ mod hetzner;
 mod hivelocity;
 pub mod http;
 mod linode;
-mod records;
+mod record;
 mod scaleway;
 mod vultr;
 

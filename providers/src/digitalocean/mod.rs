@@ -19,7 +19,7 @@ use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
     ProviderError, Region, Result, api_key,
     http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
-    records::{distinct, keeping_marks, key_name, same_key},
+    record::{distinct, is_same_key, key_name, with_marks},
 };
 use records::{Account, Key, Page, RegionRecord, Size, instance, offer};
 
@@ -107,7 +107,7 @@ impl DigitalOcean {
 
     async fn key_id(&self, key: &str) -> Result<Option<u64>> {
         let known: Vec<Key> = self.list("/account/keys", "ssh_keys", None).await?;
-        Ok(known.into_iter().find(|one| same_key(&one.public_key, key)).map(|one| one.id))
+        Ok(known.into_iter().find(|one| is_same_key(&one.public_key, key)).map(|one| one.id))
     }
 
     async fn uploaded_key(&self, key: &str) -> Result<u64> {
@@ -278,7 +278,7 @@ impl Provider for DigitalOcean {
             });
         };
         let tags: Vec<String> = tags.iter().map(|text| tag(text)).collect();
-        let wanted = keeping_marks(&instance.tags, &tags);
+        let wanted = with_marks(&instance.tags, &tags);
         let resources = json!({"resources": [{"resource_id": reference.id, "resource_type": "droplet"}]});
         for name in wanted.iter().filter(|name| !instance.tags.contains(name)) {
             match self.http.send(Call::post("/tags").json(&json!({"name": name}))).await {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::NAME;
 use crate::{
     Offer, micros,
-    records::{metadata, or_default},
+    record::{or_default, without_secrets},
     timestamp,
 };
 
@@ -41,7 +41,7 @@ pub(super) fn instance(record: Value) -> serde_json::Result<Instance> {
         plan: droplet.size_slug,
         tags: droplet.tags,
         place: String::new(),
-        metadata: metadata(record),
+        metadata: without_secrets(record),
     })
 }
 

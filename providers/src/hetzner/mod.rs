@@ -21,7 +21,7 @@ use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
     ProviderError, Region, Result, api_key,
     http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
-    records::{distinct, keeping_marks, key_name, same_key},
+    record::{distinct, is_same_key, key_name, with_marks},
 };
 use records::{Datacenter, Key, Location, Page, ServerType, address, instance, labels, offers, volume};
 
@@ -111,7 +111,7 @@ impl Hetzner {
 
     async fn known_key(&self, key: &str) -> Result<Option<String>> {
         let known: Vec<Key> = self.list("/ssh_keys", "ssh_keys", None).await?;
-        Ok(known.into_iter().find(|one| same_key(&one.public_key, key)).map(|one| one.name))
+        Ok(known.into_iter().find(|one| is_same_key(&one.public_key, key)).map(|one| one.name))
     }
 
     async fn uploaded_key(&self, key: &str) -> Result<String> {
@@ -296,7 +296,7 @@ impl Provider for Hetzner {
         let Some(server) = self.instance(reference).await? else {
             return Err(ProviderError::NotFound { provider: NAME, what: format!("server {}", reference.id) });
         };
-        let labels = labels(&keeping_marks(&server.tags, tags), &server.name);
+        let labels = labels(&with_marks(&server.tags, tags), &server.name);
         self.http.send(Call::put(path(reference)?).json(&json!({"labels": labels}))).await.map(drop)
     }
 }

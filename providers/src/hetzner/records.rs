@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{MARK_LABEL, NAME, NAME_LABEL};
 use crate::{
     Mark, Offer, micros,
-    records::{metadata, or_default},
+    record::{or_default, without_secrets},
     timestamp,
 };
 
@@ -80,7 +80,7 @@ pub(super) fn instance(record: Value) -> serde_json::Result<Instance> {
         plan: server.server_type.name,
         tags: tags(&server.labels),
         place: String::new(),
-        metadata: metadata(record),
+        metadata: without_secrets(record),
     })
 }
 

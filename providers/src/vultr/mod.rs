@@ -21,7 +21,7 @@ use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
     ProviderError, Region, Result, api_key,
     http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
-    records::{distinct, keeping_marks, key_name, same_key},
+    record::{distinct, is_same_key, key_name, with_marks},
 };
 use records::{Account, Key, Os, Page, Plan, RegionRecord, instance, offers};
 
@@ -119,7 +119,7 @@ impl Vultr {
 
     async fn key_id(&self, key: &str) -> Result<Option<String>> {
         let known: Vec<Key> = self.list("/ssh-keys", "ssh_keys").await?;
-        Ok(known.into_iter().find(|one| same_key(&one.ssh_key, key)).map(|one| one.id))
+        Ok(known.into_iter().find(|one| is_same_key(&one.ssh_key, key)).map(|one| one.id))
     }
 
     async fn uploaded_key(&self, key: &str) -> Result<String> {
@@ -293,7 +293,7 @@ impl Provider for Vultr {
         let Some(instance) = self.instance(reference).await? else {
             return Err(ProviderError::NotFound { provider: NAME, what: format!("server {}", reference.id) });
         };
-        let tags = keeping_marks(&instance.tags, tags);
+        let tags = with_marks(&instance.tags, tags);
         self.http.send(Call::patch(path(reference)?).json(&json!({"tags": tags}))).await.map(drop)
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::NAME;
 use crate::{
     Offer, micros,
-    records::{metadata, or_default},
+    record::{or_default, without_secrets},
     timestamp,
 };
 
@@ -50,7 +50,7 @@ pub(super) fn instance(record: Value, place: &str) -> serde_json::Result<Instanc
         tags: server.tags,
         place: place.to_owned(),
         id: server.id,
-        metadata: metadata(record),
+        metadata: without_secrets(record),
     })
 }
 
