@@ -23,7 +23,10 @@ mod hetzner;
 mod hivelocity;
 pub mod http;
 mod linode;
+mod records;
 mod scaleway;
+#[cfg(test)]
+mod scripted;
 mod vultr;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
