@@ -1,10 +1,38 @@
-//! Not written yet.
+//! Scaleway Instances: requests, replies, states and error types.
+//!
+//! Everything belongs to a zone, so [`InstanceRef::place`] is one and lists ask all zones side by side; a zone
+//! that does not answer fails the call, because a server that nobody sees there would go on costing. A creation
+//! answers with a server that is `stopped`: its user data is set and its power switched on by
+//! [`Provider::finish`], which a crash in between leaves to be repeated.
+//!
+//! The keys travel as tags `AUTHORIZED_KEY=…`, which the images' cloud-init reads: that works with a
+//! credential that may not write to the project's key ring, and lets the keys into this one server only.
+//! These tags are not shown and survive [`Provider::set_tags`].
+//!
+//! Block volumes and flexible addresses outlive their server; [`Provider::leftovers`] knows them only as long
+//! as the server is there.
 
-use std::sync::Arc;
+mod catalogue;
+mod record;
+#[cfg(test)]
+mod tests;
 
-use capsule_api::ProviderName;
+use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
-use crate::{CallSettings, Credential, Entry, Field, Provider, ProviderError, Result, api_key};
+use async_trait::async_trait;
+use capsule_api::{Arch, Instance, InstanceRef, Leftover, ProviderName};
+use reqwest::header::HeaderName;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::{
+    CallSettings, Catalogue, Created, Credential, Entry, Field, Identity, Mark, NewInstance, Prepared,
+    Provider, ProviderError, Result, api_key,
+    http::{Call, Http, Reply, Vendor},
+    records::{found, keeping_marks, segment, unknown_outcome},
+};
+use record::{KEY_TAG, Power, Record, classify, in_zone, instance};
 
 pub(crate) const ENTRY: Entry = Entry {
     fields: &[
@@ -35,7 +63,438 @@ pub(crate) const ENTRY: Entry = Entry {
     connect,
 };
 
+const PROVIDER: ProviderName = ProviderName::Scaleway;
+const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+/// Every zone that has Instances, and the city it is in.
+const ZONES: [(&str, &str); 10] = [
+    ("fr-par-1", "Paris 1"),
+    ("fr-par-2", "Paris 2"),
+    ("fr-par-3", "Paris 3"),
+    ("nl-ams-1", "Amsterdam 1"),
+    ("nl-ams-2", "Amsterdam 2"),
+    ("nl-ams-3", "Amsterdam 3"),
+    ("pl-waw-1", "Warsaw 1"),
+    ("pl-waw-2", "Warsaw 2"),
+    ("pl-waw-3", "Warsaw 3"),
+    ("it-mil-1", "Milan 1"),
+];
+/// 100 rows each; more than this many pages is a vendor that counts wrongly.
+const LAST_PAGE: u32 = 1000;
+
 fn connect(credential: &Credential, settings: CallSettings) -> Result<Arc<dyn Provider>> {
-    let _ = (credential, settings);
-    Err(ProviderError::Invalid { provider: ProviderName::Scaleway, detail: "no client yet".to_owned() })
+    let field = |name: &str| credential.fields.get(name).map(|value| value.expose_secret().trim().to_owned());
+    let given = |name: &str| field(name).filter(|value| !value.is_empty());
+    let vendor = Vendor {
+        provider: PROVIDER,
+        base: "https://api.scaleway.com",
+        auth: (X_AUTH_TOKEN, field("api_key").unwrap_or_default().into()),
+        // Not documented. A list asks all zones at once.
+        calls_per_second: NonZeroU32::new(20).expect("not zero"),
+        classify,
+    };
+    Ok(Arc::new(Scaleway {
+        http: Arc::new(Http::new(vendor, settings)?),
+        access_key: given("access_key"),
+        project: given("project_id"),
+        zone: given("zone").unwrap_or_else(|| ZONES[0].0.to_owned()),
+    }))
+}
+
+/// One account.
+#[derive(Debug, Clone)]
+struct Scaleway {
+    http: Arc<Http>,
+    access_key: Option<String>,
+    project: Option<String>,
+    zone: String,
+}
+
+/// The marketplace's name of an image. Anything else is a label of theirs already.
+fn label(image: &str) -> &str {
+    match image {
+        "ubuntu-24.04" => "ubuntu_noble",
+        "ubuntu-22.04" => "ubuntu_jammy",
+        "debian-12" => "debian_bookworm",
+        "debian-13" => "debian_trixie",
+        other => other,
+    }
+}
+
+fn arch(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "x86_64",
+        Arch::Aarch64 => "arm64",
+    }
+}
+
+fn zone_path(zone: &str, rest: &str) -> Result<String> {
+    Ok(format!("/instance/v1/zones/{}{rest}", segment(PROVIDER, zone)?))
+}
+
+fn server_path(reference: &InstanceRef, rest: &str) -> Result<String> {
+    let id = segment(PROVIDER, &reference.id)?;
+    zone_path(&reference.place, &format!("/servers/{id}{rest}"))
+}
+
+fn conflict(detail: String) -> ProviderError {
+    ProviderError::Conflict { provider: PROVIDER, detail }
+}
+
+impl Scaleway {
+    /// Asks every zone at the same time; the first that fails fails all, by its name.
+    async fn each_zone<T, F>(&self, ask: impl Fn(Self, &'static str) -> F) -> Result<Vec<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<Vec<T>>> + Send + 'static,
+    {
+        let mut zones = JoinSet::new();
+        for (number, (zone, _)) in ZONES.into_iter().enumerate() {
+            let asked = ask(self.clone(), zone);
+            zones.spawn(async move { (number, asked.await.map_err(|error| in_zone(zone, error))) });
+        }
+        let mut answers = Vec::new();
+        while let Some(joined) = zones.join_next().await {
+            let (number, answer) = joined.expect("asking a zone neither panics nor is aborted");
+            answers.push((number, answer?));
+        }
+        answers.sort_by_key(|(number, _)| *number);
+        Ok(answers.into_iter().flat_map(|(_, rows)| rows).collect())
+    }
+
+    /// All pages of a list under `servers`, which is an array or, for products, an object by name. How many
+    /// there are is said by a header.
+    async fn pages(&self, path: &str, query: &[(&'static str, String)]) -> Result<Vec<Value>> {
+        let (mut pages, mut rows) = (Vec::new(), 0);
+        for number in 1..=LAST_PAGE {
+            let mut call = Call::get(path).query("page", number).query("per_page", 100);
+            for (name, value) in query {
+                call = call.query(name, value);
+            }
+            let reply = self.http.send(call).await?;
+            let total = total(&reply);
+            let mut page: Value = reply.json()?;
+            let page = page["servers"].take();
+            let here =
+                page.as_array().map(Vec::len).or(page.as_object().map(serde_json::Map::len)).unwrap_or(0);
+            rows += here;
+            pages.push(page);
+            if here == 0 || total.is_none_or(|total| total <= rows) {
+                return Ok(pages);
+            }
+        }
+        let detail = format!("{path} has more than {LAST_PAGE} pages");
+        Err(ProviderError::Unreadable { provider: PROVIDER, detail })
+    }
+
+    async fn servers(self, zone: &'static str, tag: Option<String>) -> Result<Vec<Instance>> {
+        let query: Vec<_> = tag.map(|tag| ("tags", tag)).into_iter().collect();
+        let mut found = Vec::new();
+        for page in self.pages(&zone_path(zone, "/servers")?, &query).await? {
+            let Value::Array(rows) = page else { continue };
+            for row in rows {
+                found.push(instance(row, zone)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn products(self, zone: &'static str) -> Result<Vec<crate::Offer>> {
+        let products = self.pages(&zone_path(zone, "/products/servers")?, &[]).await?;
+        let stock = self.pages(&zone_path(zone, "/products/servers/availability")?, &[]).await?;
+        catalogue::offers(zone, &products, &stock)
+    }
+
+    /// The server as it is now, raw and read.
+    async fn server(&self, reference: &InstanceRef) -> Result<Option<(Value, Record)>> {
+        let Some(path) = found(server_path(reference, ""))? else { return Ok(None) };
+        let Some(reply) = found(self.http.send(Call::get(path)).await)? else { return Ok(None) };
+        let mut body: Value = reply.json()?;
+        let raw = body["server"].take();
+        let record = Record::read(&raw)?;
+        Ok(Some((raw, record)))
+    }
+
+    async fn existing(&self, reference: &InstanceRef) -> Result<Record> {
+        let missing = || ProviderError::NotFound { provider: PROVIDER, what: format!("server {reference}") };
+        self.server(reference).await?.map(|(_, record)| record).ok_or_else(missing)
+    }
+
+    async fn act(&self, reference: &InstanceRef, action: &str) -> Result<()> {
+        let call = Call::post(server_path(reference, "/action")?).json(&json!({"action": action}));
+        self.http.send(call).await?;
+        Ok(())
+    }
+
+    /// As [`Self::act`], but a refusal of what another call has brought about meanwhile is none.
+    async fn act_until(&self, reference: &InstanceRef, action: &str, wanted: &[Power]) -> Result<()> {
+        let refused = match self.act(reference, action).await {
+            Err(error @ (ProviderError::Invalid { .. } | ProviderError::Conflict { .. })) => error,
+            other => return other,
+        };
+        match self.server(reference).await? {
+            Some((_, record)) if wanted.contains(&record.power()) => Ok(()),
+            _ => Err(refused),
+        }
+    }
+
+    async fn switch_on(&self, reference: &InstanceRef, record: &Record) -> Result<()> {
+        match record.power() {
+            Power::Running | Power::Starting => Ok(()),
+            Power::Stopping | Power::Locked => Err(conflict(format!("the server is {}", record.state))),
+            Power::Stopped | Power::StoppedInPlace | Power::Unknown => {
+                self.act_until(reference, "poweron", &[Power::Running, Power::Starting]).await
+            }
+        }
+    }
+
+    async fn project(&self) -> Result<String> {
+        if let Some(project) = &self.project {
+            return Ok(project.clone());
+        }
+        let Some(access_key) = &self.access_key else {
+            let detail = "its credential needs a project id, or an access key to read it from".to_owned();
+            return Err(ProviderError::Invalid { provider: PROVIDER, detail });
+        };
+        Ok(self.project_of(access_key).await?.0)
+    }
+
+    /// The key's default project, and a name for its owner.
+    async fn project_of(&self, access_key: &str) -> Result<(String, String)> {
+        let path = format!("/iam/v1alpha1/api-keys/{}", segment(PROVIDER, access_key)?);
+        let key: Value = self.http.send(Call::get(path)).await?.json()?;
+        let text = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
+        let project = text("default_project_id");
+        if project.is_empty() {
+            let detail = format!("API key {access_key} has no default project; give a project id");
+            return Err(ProviderError::Invalid { provider: PROVIDER, detail });
+        }
+        let owner = [text("description"), project.clone()].into_iter().find(|name| !name.is_empty());
+        Ok((project, owner.unwrap_or_default()))
+    }
+
+    /// The image's id in this zone, for this architecture and size: with a block volume, or where there is
+    /// none, on the local disk.
+    async fn image(&self, new: &NewInstance) -> Result<String> {
+        if uuid::Uuid::try_parse(&new.image).is_ok() {
+            return Ok(new.image.clone());
+        }
+        for kind in ["instance_sbs", "instance_local"] {
+            let call = Call::get("/marketplace/v2/local-images")
+                .query("image_label", label(&new.image))
+                .query("zone", &new.region)
+                .query("type", kind)
+                .query("page_size", 100);
+            let Some(reply) = found(self.http.send(call).await)? else { continue };
+            let body: Value = reply.json()?;
+            let fits = |image: &&Value| {
+                let sizes = image["compatible_commercial_types"].as_array();
+                image["arch"].as_str() == Some(arch(new.arch))
+                    && sizes.is_some_and(|sizes| sizes.iter().any(|size| size.as_str() == Some(&new.plan)))
+            };
+            let id = body["local_images"].as_array().and_then(|images| images.iter().find(fits));
+            if let Some(id) = id.and_then(|image| image["id"].as_str()) {
+                return Ok(id.to_owned());
+            }
+        }
+        let detail = format!("no image {} for {} in {}", new.image, new.plan, new.region);
+        Err(ProviderError::Invalid { provider: PROVIDER, detail })
+    }
+
+    /// A block volume's name and size for people; `None`: it is gone.
+    async fn volume_label(&self, zone: &str, id: &str) -> Result<Option<String>> {
+        let call = Call::get(format!(
+            "/block/v1/zones/{}/volumes/{}",
+            segment(PROVIDER, zone)?,
+            segment(PROVIDER, id)?
+        ));
+        let Some(reply) = found(self.http.send(call).await)? else { return Ok(None) };
+        let volume: Value = reply.json()?;
+        let size_gb = volume["size"].as_u64().unwrap_or_default() / 1_000_000_000;
+        Ok(Some(format!("{}, {size_gb} GB", volume["name"].as_str().unwrap_or(id))))
+    }
+}
+
+fn total(reply: &Reply) -> Option<usize> {
+    reply.headers.get("x-total-count")?.to_str().ok()?.parse().ok()
+}
+
+#[async_trait]
+impl Provider for Scaleway {
+    fn name(&self) -> ProviderName {
+        PROVIDER
+    }
+
+    fn login_user(&self, _image: &str) -> &'static str {
+        "root"
+    }
+
+    fn visibility_lag(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
+    fn bills_stopped(&self) -> bool {
+        false
+    }
+
+    async fn check_credential(&self) -> Result<Identity> {
+        if let Some(access_key) = &self.access_key {
+            match self.project_of(access_key).await {
+                Ok((project, account)) => {
+                    let learned = [("project_id".to_owned(), project)].into();
+                    let learned = if self.project.is_some() { Default::default() } else { learned };
+                    return Ok(Identity { account, learned });
+                }
+                // A key that may do servers and nothing else: 403 here proves neither.
+                Err(ProviderError::Unauthorized { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.http.send(Call::get(zone_path(&self.zone, "/servers")?).query("per_page", 1)).await?;
+        let account = self.project.clone().or_else(|| self.access_key.clone());
+        Ok(Identity { account: account.unwrap_or_else(|| self.zone.clone()), ..Identity::default() })
+    }
+
+    async fn catalogue(&self) -> Result<Catalogue> {
+        let offers = self.each_zone(Self::products).await?;
+        let region =
+            |(name, title): (&str, &str)| crate::Region { name: name.to_owned(), title: title.to_owned() };
+        Ok(Catalogue { offers, regions: ZONES.into_iter().map(region).collect() })
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>> {
+        self.each_zone(|account, zone| account.servers(zone, None)).await
+    }
+
+    async fn instance(&self, reference: &InstanceRef) -> Result<Option<Instance>> {
+        let found = self.server(reference).await?;
+        found.map(|(raw, _)| instance(raw, &reference.place)).transpose()
+    }
+
+    async fn find_marked(&self, mark: &Mark, _region: &str) -> Result<Vec<Instance>> {
+        let mark = mark.to_string();
+        let found = self.each_zone(|account, zone| account.servers(zone, Some(mark.clone()))).await?;
+        Ok(found.into_iter().filter(|one| one.tags.contains(&mark)).collect())
+    }
+
+    async fn prepare(&self, new: &NewInstance) -> Result<Prepared> {
+        if !ZONES.iter().any(|(zone, _)| *zone == new.region) {
+            // Where no list looks, nothing may be made.
+            let detail = format!("there is no zone {}", new.region);
+            return Err(ProviderError::Invalid { provider: PROVIDER, detail });
+        }
+        Ok(json!({"project": self.project().await?, "image": self.image(new).await?}))
+    }
+
+    async fn create(&self, new: &NewInstance, prepared: &Prepared) -> Result<Created> {
+        let mut tags = keeping_marks(&[new.mark.to_string()], &new.tags);
+        tags.extend(new.ssh_keys.iter().map(|key| format!("{KEY_TAG}{}", key.trim().replace(' ', "_"))));
+        let body = json!({
+            "name": new.name,
+            "commercial_type": new.plan,
+            "image": prepared["image"],
+            "project": prepared["project"],
+            "tags": tags,
+            // An address that comes with power-on and goes with the server.
+            "dynamic_ip_required": true,
+        });
+        let call = Call::create(zone_path(&new.region, "/servers")?).json(&body);
+        let mut reply: Value = self.http.send(call).await?.json()?;
+        let instance = instance(reply["server"].take(), &new.region).map_err(unknown_outcome)?;
+        Ok(Created { instance })
+    }
+
+    async fn finish(&self, reference: &InstanceRef, new: &NewInstance, _prepared: &Prepared) -> Result<()> {
+        let record = self.existing(reference).await?;
+        // Read at the first start: later it would come to nothing.
+        if let (Some(user_data), Power::Stopped) = (&new.user_data, record.power()) {
+            let path = server_path(reference, "/user_data/cloud-init")?;
+            self.http.send(Call::patch(path).text(user_data)).await?;
+        }
+        self.switch_on(reference, &record).await
+    }
+
+    async fn start(&self, reference: &InstanceRef) -> Result<()> {
+        let record = self.existing(reference).await?;
+        self.switch_on(reference, &record).await
+    }
+
+    /// `poweroff`, which frees the host and ends its bill; Scaleway asks the system first by itself.
+    async fn stop(&self, reference: &InstanceRef, _force: bool) -> Result<()> {
+        match self.existing(reference).await?.power() {
+            Power::Stopped | Power::Stopping => Ok(()),
+            _ => self.act_until(reference, "poweroff", &[Power::Stopped, Power::Stopping]).await,
+        }
+    }
+
+    async fn restart(&self, reference: &InstanceRef, _force: bool) -> Result<()> {
+        self.act(reference, "reboot").await
+    }
+
+    async fn delete(&self, reference: &InstanceRef) -> Result<()> {
+        let Some((_, record)) = self.server(reference).await? else { return Ok(()) };
+        let asked = match record.power() {
+            Power::Stopped => self.http.send(Call::delete(server_path(reference, "")?)).await.map(|_| ()),
+            Power::Running | Power::StoppedInPlace | Power::Unknown => self.act(reference, "terminate").await,
+            Power::Starting | Power::Stopping | Power::Locked => {
+                return Err(conflict(format!("the server is {}", record.state)));
+            }
+        };
+        found(asked).map(|_| ())
+    }
+
+    async fn leftovers(&self, reference: &InstanceRef) -> Result<Vec<Leftover>> {
+        let Some((_, record)) = self.server(reference).await? else { return Ok(Vec::new()) };
+        let leftover = |kind: &str, id: &str, label: String| Leftover {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            place: reference.place.clone(),
+            label,
+            price: None,
+        };
+        let mut left = Vec::new();
+        for volume in record.surviving_volumes() {
+            let label = match volume.is_block() {
+                true => self.volume_label(&reference.place, &volume.id).await?,
+                false => Some(volume.label()),
+            };
+            left.extend(label.map(|label| leftover("volume", &volume.id, label)));
+        }
+        left.extend(record.flexible_addresses().map(|ip| leftover("address", &ip.id, ip.address.clone())));
+        Ok(left)
+    }
+
+    async fn delete_leftover(&self, leftover: &Leftover) -> Result<()> {
+        let (Some(zone), Some(id)) =
+            (found(segment(PROVIDER, &leftover.place))?, found(segment(PROVIDER, &leftover.id))?)
+        else {
+            return Ok(());
+        };
+        let paths = match leftover.kind.as_str() {
+            // A local disk is unknown to the block service, and the other way round.
+            "volume" => vec![
+                format!("/block/v1/zones/{zone}/volumes/{id}"),
+                format!("/instance/v1/zones/{zone}/volumes/{id}"),
+            ],
+            "address" => vec![format!("/instance/v1/zones/{zone}/ips/{id}")],
+            other => {
+                let detail = format!("there is no leftover of kind `{}`", other.escape_debug());
+                return Err(ProviderError::Invalid { provider: PROVIDER, detail });
+            }
+        };
+        for path in paths {
+            if found(self.http.send(Call::delete(path)).await)?.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn set_tags(&self, reference: &InstanceRef, tags: &[String]) -> Result<()> {
+        let record = self.existing(reference).await?;
+        let mut wanted = keeping_marks(&record.tags, tags);
+        wanted.extend(record.tags.into_iter().filter(|tag| tag.starts_with(KEY_TAG)));
+        let call = Call::patch(server_path(reference, "")?).json(&json!({"tags": wanted}));
+        self.http.send(call).await?;
+        Ok(())
+    }
 }
