@@ -22,20 +22,23 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use url::Url;
 
-use crate::{CallSettings, ProviderError, Result};
+use crate::{CallSettings, Credential, ProviderError, Result};
 
 /// Longest answer that is read.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longest pause before a repeat, whatever the vendor asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The most pages that a list is read for; more is taken for a vendor that never says "end".
+pub const MOST_PAGES: u32 = 1000;
 /// How much of a vendor's message goes into an error.
 const SHOWN_MESSAGE: usize = 300;
 
 /// Turns a vendor's error answer into ours. `None`: decide by the status alone.
-pub type Classify = fn(StatusCode, &serde_json::Value) -> Option<ProviderError>;
+pub type Classify = fn(StatusCode, &Value) -> Option<ProviderError>;
 
 /// Whether a call may be sent again after an unclear end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,13 +145,25 @@ impl Reply {
     /// # Errors
     /// [`ProviderError::Unreadable`], and [`ProviderError::UnknownOutcome`] after a creation.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let (provider, detail) = (self.provider, error.to_string());
-            match self.repeat {
-                Repeat::Safe => ProviderError::Unreadable { provider, detail },
-                Repeat::Never => ProviderError::UnknownOutcome { provider, detail },
-            }
-        })
+        serde_json::from_slice(&self.body).map_err(|error| self.unreadable(error))
+    }
+
+    /// The field `name` of the body, as `read` understands it; an absent one is read as `null`.
+    ///
+    /// # Errors
+    /// As [`Self::json`], for what `read` refuses too.
+    pub fn field<T>(&self, name: &str, read: impl FnOnce(Value) -> serde_json::Result<T>) -> Result<T> {
+        let mut body: Value = self.json()?;
+        let value = body.get_mut(name).map(Value::take).unwrap_or_default();
+        read(value).map_err(|error| self.unreadable(format!("`{name}`: {error}")))
+    }
+
+    fn unreadable(&self, detail: impl ToString) -> ProviderError {
+        let (provider, detail) = (self.provider, detail.to_string());
+        match self.repeat {
+            Repeat::Safe => ProviderError::Unreadable { provider, detail },
+            Repeat::Never => ProviderError::UnknownOutcome { provider, detail },
+        }
     }
 }
 
@@ -166,6 +181,13 @@ impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Http").field("provider", &self.provider).field("base", &self.base.as_str()).finish()
     }
+}
+
+/// The value of `Authorization` for a credential with an `api_key`; empty without one, which [`crate::connect`]
+/// refuses first.
+pub fn bearer(credential: &Credential) -> SecretString {
+    let key = credential.fields.get("api_key").map(ExposeSecret::expose_secret).unwrap_or_default();
+    SecretString::from(format!("Bearer {}", key.trim()))
 }
 
 /// What an [`Http`] is made of, beside the account's settings.
@@ -204,7 +226,12 @@ impl Http {
         let mut value = HeaderValue::from_str(secret.expose_secret())
             .map_err(|_| invalid("the credential holds characters that no header can carry"))?;
         value.set_sensitive(true);
-        let client = Client::builder()
+        let mut client = Client::builder();
+        if base.scheme() == "http" {
+            // A proxy would be sent the credential in clear, over the network.
+            client = client.no_proxy();
+        }
+        let client = client
             .default_headers(HeaderMap::from_iter([(name, value)]))
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT.min(settings.timeout))
@@ -240,6 +267,17 @@ impl Http {
             }
             tokio::time::sleep(self.pause(attempt, &error)).await;
             attempt += 1;
+        }
+    }
+
+    /// Sends a removal; what is already gone is success.
+    ///
+    /// # Errors
+    /// As [`Self::send`], but never [`ProviderError::NotFound`].
+    pub async fn delete_gone(&self, call: Call) -> Result<()> {
+        match self.send(call).await {
+            Ok(_) | Err(ProviderError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -328,14 +366,17 @@ impl Http {
     fn refusal(&self, repeat: Repeat, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ProviderError {
         let provider = self.provider;
         let text = String::from_utf8_lossy(body);
-        let json = serde_json::from_slice(body).unwrap_or(serde_json::Value::String(text.into_owned()));
+        let json = serde_json::from_slice(body).unwrap_or(Value::String(text.into_owned()));
         if status == StatusCode::TOO_MANY_REQUESTS {
             return ProviderError::RateLimited { provider, after: retry_after(headers) };
         }
-        if let Some(error) = (self.classify)(status, &json) {
-            return error;
-        }
         let detail = format!("{status}: {}", shortened(&json));
+        match (self.classify)(status, &json) {
+            // Whatever its body says, a vendor that fails in the middle of a creation may have made it.
+            Some(_) if repeat == Repeat::Never && status.is_server_error() => {}
+            Some(error) => return error,
+            None => {}
+        }
         match status.as_u16() {
             401 | 403 => ProviderError::Unauthorized { provider, detail },
             404 | 410 => ProviderError::NotFound { provider, what: detail },
@@ -343,6 +384,7 @@ impl Http {
             300..=399 => {
                 ProviderError::Unreadable { provider, detail: format!("{status}: redirects are refused") }
             }
+            408 => self.broken(repeat, detail),
             400..=499 => ProviderError::Invalid { provider, detail },
             _ => self.broken(repeat, detail),
         }
@@ -358,9 +400,9 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// A vendor's message, of bounded length and on one line.
-pub fn shortened(message: &serde_json::Value) -> String {
+pub fn shortened(message: &Value) -> String {
     let text = match message {
-        serde_json::Value::String(text) => text.clone(),
+        Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_MESSAGE).collect()

@@ -23,10 +23,11 @@ mod hetzner;
 mod hivelocity;
 pub mod http;
 mod linode;
-mod records;
+mod record;
 mod scaleway;
 #[cfg(test)]
 mod scripted;
+mod values;
 mod vultr;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
@@ -382,7 +383,7 @@ pub fn micros(value: &serde_json::Value) -> Option<i64> {
         _ => return None,
     };
     let micros = (number * 1e6).round();
-    (micros.is_finite() && 0.0 <= micros && micros < 9e15).then_some(micros as i64)
+    (0.0..9e15).contains(&micros).then_some(micros as i64)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use capsule_api::{Arch, Currency, Price};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Catalogue, Offer, Region, micros, records::is_positive};
+use crate::{Catalogue, Offer, Region, micros, values::is_positive};
 
 /// A region as `/regions` lists it.
 #[derive(Debug, Deserialize)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::PROVIDER;
 use crate::{
     Offer, Result, micros,
-    records::{is_positive, read},
+    values::{is_positive, read},
 };
 
 /// A size as `/products/servers` lists it, by its name.

@@ -8,12 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::PROVIDER;
-use crate::{
-    ProviderError, Result,
-    http::shortened,
-    records::{metadata, read},
-    timestamp,
-};
+use crate::{ProviderError, Result, http::shortened, record::without_secrets, timestamp, values::read};
 
 /// What a tag begins with that holds a public key, blanks written as `_`.
 pub(super) const KEY_TAG: &str = "AUTHORIZED_KEY=";
@@ -160,7 +155,7 @@ pub(super) fn instance(raw: Value, zone: &str) -> Result<Instance> {
         plan: record.commercial_type,
         tags: record.tags.into_iter().filter(|tag| !tag.starts_with(KEY_TAG)).collect(),
         place: zone.to_owned(),
-        metadata: metadata(raw),
+        metadata: without_secrets(raw),
     })
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Mutex;
 
-use capsule_api::InstanceState;
+use capsule_api::{Arch, InstanceState};
 use reqwest::StatusCode;
 
-use super::*;
+use super::{record::Record, *};
 use crate::scripted::{Answer, Scripted, Seen, json as answer, recorded};
 
 const SERVER: &str = "/instance/v1/zones/fr-par-1/servers/11111111-2222-4333-8444-555555555555";

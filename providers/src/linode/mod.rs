@@ -20,31 +20,29 @@ use reqwest::{
     StatusCode,
     header::{AUTHORIZATION, HeaderName},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
     ProviderError, Result, api_key,
-    http::{Call, Http, Vendor, shortened},
-    records::{found, keeping_marks, metadata, read, segment, unknown_outcome},
+    http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
+    record::{with_marks, without_secrets},
     timestamp,
+    values::{found, read, segment, unknown_outcome},
 };
 
 pub(crate) const ENTRY: Entry = Entry { fields: &[api_key("LINODE_API_KEY")], ended: None, connect };
 
 const PROVIDER: ProviderName = ProviderName::Linode;
 const X_FILTER: HeaderName = HeaderName::from_static("x-filter");
-/// 500 rows each; more than this many pages is a vendor that counts wrongly.
-const LAST_PAGE: u32 = 1000;
 
 fn connect(credential: &Credential, settings: CallSettings) -> Result<Arc<dyn Provider>> {
-    let key = credential.fields.get("api_key").map_or("", |key| key.expose_secret());
     let vendor = Vendor {
         provider: PROVIDER,
         base: "https://api.linode.com/v4",
-        auth: (AUTHORIZATION, SecretString::from(format!("Bearer {key}"))),
+        auth: (AUTHORIZATION, bearer(credential)),
         // Creations are limited to 20 in 15 s, lists to 200 a minute.
         calls_per_second: NonZeroU32::new(3).expect("not zero"),
         classify,
@@ -120,7 +118,7 @@ fn instance(raw: Value) -> Result<Instance> {
         plan: record.plan.unwrap_or_default(),
         tags: record.tags.unwrap_or_default(),
         place: String::new(),
-        metadata: metadata(raw),
+        metadata: without_secrets(raw),
     })
 }
 
@@ -171,7 +169,7 @@ impl Linode {
     /// All pages of a list.
     async fn all<T: DeserializeOwned>(&self, path: &str, filter: Option<&Value>) -> Result<Vec<T>> {
         let mut rows = Vec::new();
-        for number in 1..=LAST_PAGE {
+        for number in 1..=MOST_PAGES {
             let mut call = Call::get(path).query("page", number).query("page_size", 500);
             if let Some(filter) = filter {
                 call = call.header(X_FILTER, &filter.to_string());
@@ -182,7 +180,7 @@ impl Linode {
                 return Ok(rows);
             }
         }
-        let detail = format!("{path} has more than {LAST_PAGE} pages");
+        let detail = format!("{path} has more than {MOST_PAGES} pages");
         Err(ProviderError::Unreadable { provider: PROVIDER, detail })
     }
 
@@ -295,7 +293,7 @@ impl Provider for Linode {
             "region": new.region,
             "image": image(&new.image),
             "label": new.mark.as_str(),
-            "tags": keeping_marks(&[new.mark.to_string()], &new.tags),
+            "tags": with_marks(&[new.mark.to_string()], &new.tags),
             "authorized_keys": keys,
             "booted": true,
         });
@@ -323,14 +321,13 @@ impl Provider for Linode {
 
     async fn delete(&self, reference: &InstanceRef) -> Result<()> {
         let Some(path) = found(path(reference, ""))? else { return Ok(()) };
-        found(self.http.send(Call::delete(path)).await)?;
-        Ok(())
+        self.http.delete_gone(Call::delete(path)).await
     }
 
     async fn set_tags(&self, reference: &InstanceRef, tags: &[String]) -> Result<()> {
         let path = path(reference, "")?;
         let raw: Value = self.http.send(Call::get(&path)).await?.json()?;
-        let tags = keeping_marks(&instance(raw)?.tags, tags);
+        let tags = with_marks(&instance(raw)?.tags, tags);
         self.http.send(Call::put(path).json(&json!({"tags": tags}))).await?;
         Ok(())
     }

@@ -1,43 +1,11 @@
-//! What the vendors' records have in common: ids that fit into a path, fields that must not be kept, tags that
-//! must not be lost, and sizes written out as words. Knows no vendor.
+//! Single values as vendors write them: ids that can stand in a path, what is not there, what was made but cannot
+//! be read, prices that are none, sizes in words. Knows no vendor.
 
 use capsule_api::{Price, ProviderName};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Mark, ProviderError, Result};
-
-/// Words in a field's name that make its value none of our business.
-const HIDDEN: &[&str] = &[
-    "password",
-    "passwd",
-    "root_pass",
-    "secret",
-    "token",
-    "private_key",
-    "api_key",
-    "userdata",
-    "user_data",
-    "customdata",
-];
-
-/// A vendor's raw record without passwords, keys and user data, however deep they lie.
-pub(crate) fn metadata(raw: Value) -> Value {
-    match raw {
-        Value::Object(fields) => {
-            let kept = fields.into_iter().filter(|(name, value)| value.is_boolean() || !is_hidden(name));
-            Value::Object(kept.map(|(name, value)| (name, metadata(value))).collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(metadata).collect()),
-        other => other,
-    }
-}
-
-fn is_hidden(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    // `description` holds the word too, so this one is compared whole.
-    name == "script" || HIDDEN.iter().any(|word| name.contains(word))
-}
+use crate::{ProviderError, Result};
 
 /// The typed part of a raw record.
 pub(crate) fn read<T: DeserializeOwned>(provider: ProviderName, raw: &Value) -> Result<T> {
@@ -73,24 +41,6 @@ pub(crate) fn unknown_outcome(error: ProviderError) -> ProviderError {
     }
 }
 
-/// The tags to set: the marks among `present`, then `wanted`, none twice.
-pub(crate) fn keeping_marks(present: &[String], wanted: &[String]) -> Vec<String> {
-    let marks = present.iter().filter(|tag| tag.parse::<Mark>().is_ok());
-    let mut tags: Vec<String> = Vec::new();
-    for tag in marks.chain(wanted) {
-        if !tags.contains(tag) {
-            tags.push(tag.clone());
-        }
-    }
-    tags
-}
-
-/// Whether two public keys in OpenSSH form are the same, whatever their comments say.
-pub(crate) fn same_key(one: &str, other: &str) -> bool {
-    let parts = |key| str::split_whitespace(key).take(2).collect::<Vec<_>>();
-    parts(one).len() == 2 && parts(one) == parts(other)
-}
-
 /// Whether a price is one: what costs nothing is not for sale, and would win every comparison.
 pub(crate) fn is_positive(price: &Price) -> bool {
     0 < price.hourly_micros
@@ -120,19 +70,7 @@ fn last_number(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn secrets_are_removed_however_deep() {
-        let raw = json!({
-            "id": 1, "root_password": "hunter2", "has_user_data": true,
-            "inner": [{"default_password": "x", "script": "#cloud-config", "description": "kept"}],
-        });
-        let kept = json!({"id": 1, "has_user_data": true, "inner": [{"description": "kept"}]});
-        assert_eq!(metadata(raw), kept);
-    }
 
     #[test]
     fn what_is_no_id_does_not_reach_a_path() {
@@ -140,22 +78,6 @@ mod tests {
             assert!(segment(ProviderName::Linode, bad).is_err(), "{bad}");
         }
         assert_eq!(segment(ProviderName::Linode, "nl-ams-1").expect("plain"), "nl-ams-1");
-    }
-
-    #[test]
-    fn marks_stay_when_tags_are_replaced() {
-        let mark = Mark::of(uuid::Uuid::now_v7()).to_string();
-        let present = ["old".to_owned(), mark.clone()];
-        let wanted = ["web".to_owned(), "web".to_owned(), mark.clone()];
-        assert_eq!(keeping_marks(&present, &wanted), [mark, "web".to_owned()]);
-    }
-
-    #[test]
-    fn keys_are_compared_without_their_comments() {
-        assert!(same_key("ssh-ed25519 AAAA me@here", "ssh-ed25519 AAAA"));
-        assert!(!same_key("ssh-ed25519 AAAA", "ssh-ed25519 BBBB"));
-        assert!(!same_key("", ""));
-        assert!(!same_key("ssh-ed25519", "ssh-ed25519"));
     }
 
     #[test]
