@@ -7,6 +7,8 @@
 //! Redirects are never followed, so a vendor (or whoever sits in between) cannot send a credential to another
 //! host or make us ask a metadata address. Addresses are https, or http on loopback for tests.
 
+mod call;
+
 use std::{
     num::NonZeroU32,
     time::{Duration, Instant},
@@ -16,16 +18,17 @@ use bytes::{Bytes, BytesMut};
 use capsule_api::ProviderName;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::{
-    Client, Method, StatusCode,
+    Client, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
 use crate::{CallSettings, Credential, ProviderError, Result};
+pub use call::{Call, Repeat};
 
 /// Longest answer that is read.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -39,93 +42,6 @@ const SHOWN_MESSAGE: usize = 300;
 
 /// Turns a vendor's error answer into ours. `None`: decide by the status alone.
 pub type Classify = fn(StatusCode, &Value) -> Option<ProviderError>;
-
-/// Whether a call may be sent again after an unclear end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
-    /// A read, or a change that comes to the same when done twice.
-    Safe,
-    /// It starts a bill: sent once, and an unclear end is [`ProviderError::UnknownOutcome`].
-    Never,
-}
-
-/// One call, relative to the vendor's base address.
-#[derive(Debug)]
-pub struct Call {
-    method: Method,
-    path: String,
-    query: Vec<(&'static str, String)>,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: Option<(Bytes, &'static str)>,
-    repeat: Repeat,
-}
-
-impl Call {
-    fn new(method: Method, path: impl Into<String>, repeat: Repeat) -> Self {
-        Self { method, path: path.into(), query: Vec::new(), headers: Vec::new(), body: None, repeat }
-    }
-
-    /// A read.
-    pub fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path, Repeat::Safe)
-    }
-
-    /// A change that may be repeated.
-    pub fn post(path: impl Into<String>) -> Self {
-        Self::new(Method::POST, path, Repeat::Safe)
-    }
-
-    /// A creation: sent once.
-    pub fn create(path: impl Into<String>) -> Self {
-        Self::new(Method::POST, path, Repeat::Never)
-    }
-
-    /// A replacement.
-    pub fn put(path: impl Into<String>) -> Self {
-        Self::new(Method::PUT, path, Repeat::Safe)
-    }
-
-    /// A partial change.
-    pub fn patch(path: impl Into<String>) -> Self {
-        Self::new(Method::PATCH, path, Repeat::Safe)
-    }
-
-    /// A removal.
-    pub fn delete(path: impl Into<String>) -> Self {
-        Self::new(Method::DELETE, path, Repeat::Safe)
-    }
-
-    /// Adds a query parameter; the value is percent-encoded.
-    #[must_use]
-    pub fn query(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.query.push((name, value.to_string()));
-        self
-    }
-
-    /// Adds a header. A value that no header can hold is left out.
-    #[must_use]
-    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.push((name, value));
-        }
-        self
-    }
-
-    /// Sends `body` as JSON.
-    #[must_use]
-    pub fn json(mut self, body: &impl Serialize) -> Self {
-        let bytes = serde_json::to_vec(body).expect("request bodies have text keys and finite numbers");
-        self.body = Some((bytes.into(), "application/json"));
-        self
-    }
-
-    /// Sends `body` as plain text.
-    #[must_use]
-    pub fn text(mut self, body: &SecretString) -> Self {
-        self.body = Some((Bytes::copy_from_slice(body.expose_secret().as_bytes()), "text/plain"));
-        self
-    }
-}
 
 /// A 2xx answer.
 #[derive(Debug)]
@@ -285,6 +201,12 @@ impl Http {
             Ok(_) | Err(ProviderError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// The error for a list that goes on past [`MOST_PAGES`] or in circles. What was read of it must not be
+    /// used: half a list of servers looks as if the others were deleted.
+    pub fn endless(&self, path: &str) -> ProviderError {
+        ProviderError::Unreadable { provider: self.provider, detail: format!("the list {path} has no end") }
     }
 
     fn backoff(&self, attempt: u32) -> Duration {

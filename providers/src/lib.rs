@@ -27,6 +27,9 @@ pub mod http;
 mod linode;
 mod record;
 mod scaleway;
+#[cfg(test)]
+mod scripted;
+mod values;
 mod vultr;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};

@@ -1,7 +1,10 @@
 //! What vendors' records and requests have in common: secrets that must not stay in a record, SSH public keys
 //! as vendors store them. It knows no vendor and calls none.
 
+use std::collections::HashSet;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
+use capsule_api::Instance;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -48,6 +51,14 @@ pub(crate) fn key_name(line: &str) -> String {
     let digest = Sha256::digest(&bytes);
     let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("capsule-{hex}")
+}
+
+/// Each instance once: a list that grows while it is read shows the last of a page again on the next, and a
+/// server seen twice would be taken for two.
+pub(crate) fn distinct(mut instances: Vec<Instance>) -> Vec<Instance> {
+    let mut seen = HashSet::new();
+    instances.retain(|instance| seen.insert(instance.reference()));
+    instances
 }
 
 /// The tags an instance is to have: `tags`, and of those it has now the ones that are a mark.

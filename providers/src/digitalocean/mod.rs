@@ -19,7 +19,7 @@ use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
     ProviderError, Region, Result, api_key,
     http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
-    record::{is_same_key, key_name, with_marks},
+    record::{distinct, is_same_key, key_name, with_marks},
 };
 use records::{Account, Key, Page, RegionRecord, Size, instance, offer};
 
@@ -69,6 +69,9 @@ fn classify(status: StatusCode, body: &Value) -> Option<ProviderError> {
     }
 }
 
+/// A query parameter and its value.
+type Filter<'a> = Option<(&'static str, &'a str)>;
+
 #[derive(Debug)]
 struct DigitalOcean {
     http: Http,
@@ -76,27 +79,30 @@ struct DigitalOcean {
 
 impl DigitalOcean {
     /// Every record under `key`, page by page.
-    async fn list<T: DeserializeOwned>(&self, path: &str, key: &str, tag: Option<&str>) -> Result<Vec<T>> {
+    async fn list<T: DeserializeOwned>(&self, path: &str, key: &str, filter: Filter<'_>) -> Result<Vec<T>> {
         let mut all = Vec::new();
         for page in 1..=MOST_PAGES {
             let mut call = Call::get(path).query("per_page", PAGE).query("page", page);
-            if let Some(tag) = tag {
-                call = call.query("tag_name", tag);
+            if let Some((name, value)) = filter {
+                call = call.query(name, value);
             }
             let reply = self.http.send(call).await?;
             let records: Vec<T> = reply.field(key, serde_json::from_value)?;
             let (seen, more) = (records.len(), reply.json::<Page>()?);
             all.extend(records);
             if seen == 0 || more.meta.total <= all.len() {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
+        Err(self.http.endless(path))
     }
 
-    async fn droplets(&self, tag: Option<&str>) -> Result<Vec<Instance>> {
-        let records: Vec<Value> = self.list("/droplets", "droplets", tag).await?;
-        records.into_iter().map(|record| instance(record).map_err(unreadable)).collect()
+    /// The Droplets that `filter` leaves, and all with GPUs, which are in no list but their own.
+    async fn droplets(&self, filter: Filter<'_>) -> Result<Vec<Instance>> {
+        let mut records: Vec<Value> = self.list("/droplets", "droplets", filter).await?;
+        records.extend(self.list("/droplets", "droplets", Some(("type", "gpus"))).await?);
+        let instances = records.into_iter().map(|record| instance(record).map_err(unreadable));
+        instances.collect::<Result<_>>().map(distinct)
     }
 
     async fn key_id(&self, key: &str) -> Result<Option<u64>> {
@@ -191,13 +197,8 @@ impl Provider for DigitalOcean {
     }
 
     async fn find_marked(&self, mark: &Mark, _region: &str) -> Result<Vec<Instance>> {
-        let mut found = match self.droplets(Some(mark.as_str())).await {
-            Ok(found) => found,
-            // A tag that nothing carries.
-            Err(ProviderError::NotFound { .. }) => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        // Were the filter ever ignored, every Droplet would look like ours.
+        let mut found = self.droplets(Some(("tag_name", mark.as_str()))).await?;
+        // The list of GPUs cannot be filtered; and were the filter ever ignored, all would look like ours.
         found.retain(|instance| instance.tags.iter().any(|tag| tag == mark.as_str()));
         Ok(found)
     }
@@ -280,7 +281,11 @@ impl Provider for DigitalOcean {
         let wanted = with_marks(&instance.tags, &tags);
         let resources = json!({"resources": [{"resource_id": reference.id, "resource_type": "droplet"}]});
         for name in wanted.iter().filter(|name| !instance.tags.contains(name)) {
-            self.http.send(Call::post("/tags").json(&json!({"name": name}))).await?;
+            match self.http.send(Call::post("/tags").json(&json!({"name": name}))).await {
+                // It may be there already.
+                Ok(_) | Err(ProviderError::Invalid { .. }) => {}
+                Err(error) => return Err(error),
+            }
             self.http.send(Call::post(format!("/tags/{name}/resources")).json(&resources)).await?;
         }
         for name in instance.tags.iter().filter(|name| !wanted.contains(name)) {

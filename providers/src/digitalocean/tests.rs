@@ -66,6 +66,10 @@ fn refusals_are_told_apart() {
 #[tokio::test]
 async fn three_pages_are_counted_to_their_end() {
     let fake = Fake::start(|asked| {
+        if asked.query.contains_key("type") {
+            // The end of the last page, which moved on when somebody made a Droplet, and one with GPUs.
+            return (200, json!({"droplets": [droplet(5, &[]), droplet(6, &[])], "meta": {"total": 2}}));
+        }
         let page: u64 = asked.query["page"].parse().expect("a number");
         let of_page = (page - 1) * 2 + 1..=(page * 2).min(5);
         let droplets: Vec<Value> = of_page.map(|id| droplet(id, &[])).collect();
@@ -74,8 +78,8 @@ async fn three_pages_are_counted_to_their_end() {
     })
     .await;
     let all = fake.client(NAME).instances().await.expect("all pages");
-    assert_eq!(all.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["1", "2", "3", "4", "5"]);
-    assert_eq!(fake.asked().len(), 3);
+    assert_eq!(all.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["1", "2", "3", "4", "5", "6"]);
+    assert_eq!(fake.asked().len(), 4);
 }
 
 #[tokio::test]
@@ -122,6 +126,15 @@ async fn a_key_is_uploaded_once_and_the_order_carries_it() {
     .await;
     assert_eq!(fake.client(NAME).prepare(&order).await.expect("known"), json!({"ssh_keys": [78]}));
     assert_eq!(fake.lines(), ["GET /v2/account/keys"]);
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_holds_no_droplet_is_unknown() {
+    for answer in [json!({"droplet": {"name": "web-1"}}), json!({"message": "accepted"}), json!([])] {
+        let fake = Fake::start(move |_| (202, answer.clone())).await;
+        let error = fake.client(NAME).create(&order(), &json!({"ssh_keys": []})).await.expect_err("no id");
+        assert_eq!((error.code(), fake.asked().len()), ("unknown_outcome", 1));
+    }
 }
 
 #[tokio::test]

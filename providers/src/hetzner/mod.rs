@@ -21,7 +21,7 @@ use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
     ProviderError, Region, Result, api_key,
     http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
-    record::{is_same_key, key_name, with_marks},
+    record::{distinct, is_same_key, key_name, with_marks},
 };
 use records::{Datacenter, Key, Location, Page, ServerType, address, instance, labels, offers, volume};
 
@@ -97,15 +97,16 @@ impl Hetzner {
             if pagination.next_page.is_none()
                 || pagination.last_page.is_none_or(|last| last <= f64::from(page))
             {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
+        Err(self.http.endless(path))
     }
 
     async fn servers(&self, selector: Option<&str>) -> Result<Vec<Instance>> {
         let records: Vec<Value> = self.list("/servers", "servers", selector).await?;
-        records.into_iter().map(|record| instance(record).map_err(unreadable)).collect()
+        let instances = records.into_iter().map(|record| instance(record).map_err(unreadable));
+        instances.collect::<Result<_>>().map(distinct)
     }
 
     async fn known_key(&self, key: &str) -> Result<Option<String>> {

@@ -21,7 +21,7 @@ use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
     ProviderError, Region, Result, api_key,
     http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
-    record::{is_same_key, key_name, with_marks},
+    record::{distinct, is_same_key, key_name, with_marks},
 };
 use records::{Account, Key, Os, Page, Plan, RegionRecord, instance, offers};
 
@@ -97,13 +97,15 @@ impl Vultr {
             let reply = self.http.send(call).await?;
             all.extend(reply.field(key, serde_json::from_value::<Vec<T>>)?);
             let next = reply.json::<Page>()?.meta.links.next;
-            // The same cursor again would be the same page for ever.
-            if next.is_empty() || next == cursor {
+            if next.is_empty() {
+                return Ok(all);
+            }
+            if next == cursor {
                 break;
             }
             cursor = next;
         }
-        Ok(all)
+        Err(self.http.endless(path))
     }
 
     async fn servers(&self, tree: &Tree) -> Result<Vec<Instance>> {
@@ -112,7 +114,7 @@ impl Vultr {
             instance(record, tree.place)
                 .map_err(|error| ProviderError::Unreadable { provider: NAME, detail: error.to_string() })
         };
-        records.into_iter().map(read).collect()
+        records.into_iter().map(read).collect::<Result<_>>().map(distinct)
     }
 
     async fn key_id(&self, key: &str) -> Result<Option<String>> {
