@@ -31,9 +31,16 @@ const DEBIAN: &str = "136693071363";
 #[derive(Debug, Serialize, Deserialize)]
 struct Needs {
     image_id: String,
-    root_device_name: String,
+    root_disk: RootDisk,
     key_name: String,
     security_group_id: String,
+}
+
+/// The image's own root disk, which the launch repeats to say that it goes with the instance.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct RootDisk {
+    device_name: String,
+    size_gib: Option<i32>,
 }
 
 /// Owner and name pattern of one of [`crate::IMAGES`]; what is newest under it is taken.
@@ -72,18 +79,18 @@ pub(super) fn filter(name: &str, value: impl Into<String>) -> Filter {
 impl Aws {
     /// Image, key pair and security group for `new`.
     pub(super) async fn find_or_make(&self, new: &NewInstance) -> Result<Prepared> {
-        let (image_id, root_device_name) = self.image(new).await?;
+        let (image_id, root_disk) = self.image(new).await?;
         let needs = Needs {
             image_id,
-            root_device_name,
+            root_disk,
             key_name: self.import_key(new).await?,
             security_group_id: self.open_group(&new.region, &new.open_ports).await?,
         };
         Ok(serde_json::to_value(needs).expect("texts under fixed names"))
     }
 
-    /// The newest image's id, and the device its root disk is.
-    async fn image(&self, new: &NewInstance) -> Result<(String, String)> {
+    /// The newest image's id and its root disk.
+    async fn image(&self, new: &NewInstance) -> Result<(String, RootDisk)> {
         let asked = self.calls.region(&new.region).describe_images();
         let asked = match published(&new.image, new.arch) {
             Some((owner, pattern)) => {
@@ -95,10 +102,8 @@ impl Aws {
         let found = self.calls.call(&format!("image {}", new.image), asked.send()).await?;
         // The dates are of one shape, RFC 3339 in UTC, and sort as text.
         let newest = found.images().iter().max_by_key(|image| image.creation_date().unwrap_or_default());
-        let usable = |image: &Image| {
-            Some((image.image_id()?.to_owned(), image.root_device_name().unwrap_or("/dev/sda1").to_owned()))
-        };
-        newest.and_then(usable).ok_or_else(|| no_image(&new.image, &new.region))
+        let usable = newest.and_then(|image| Some((image.image_id()?.to_owned(), root_disk(image))));
+        usable.ok_or_else(|| no_image(&new.image, &new.region))
     }
 
     async fn import_key(&self, new: &NewInstance) -> Result<String> {
@@ -119,8 +124,9 @@ impl Aws {
         let needs: Needs = serde_json::from_value(prepared.clone())
             .map_err(|error| invalid(format!("what was prepared is incomplete: {error}")))?;
         let tags = records::new_tags(&new.mark, &new.name, &new.tags)?;
-        let disk = EbsBlockDevice::builder().delete_on_termination(true).build();
-        let disk = BlockDeviceMapping::builder().device_name(needs.root_device_name).ebs(disk).build();
+        let disk = EbsBlockDevice::builder().delete_on_termination(true);
+        let disk = disk.set_volume_size(needs.root_disk.size_gib).build();
+        let disk = BlockDeviceMapping::builder().device_name(needs.root_disk.device_name).ebs(disk).build();
         // Without tokens, anything on the machine that forwards a request reads its role's keys.
         let metadata =
             InstanceMetadataOptionsRequest::builder().http_tokens(HttpTokensState::Required).build();
@@ -158,6 +164,13 @@ impl Aws {
     }
 }
 
+fn root_disk(image: &Image) -> RootDisk {
+    let device_name = image.root_device_name().unwrap_or("/dev/sda1");
+    let mut disks = image.block_device_mappings().iter();
+    let root = disks.find(|disk| disk.device_name() == Some(device_name)).and_then(|disk| disk.ebs());
+    RootDisk { device_name: device_name.to_owned(), size_gib: root.and_then(|disk| disk.volume_size()) }
+}
+
 fn no_image(image: &str, region: &str) -> ProviderError {
     ProviderError::NotFound { provider: ProviderName::Aws, what: format!("image `{image}` in {region}") }
 }
@@ -185,6 +198,19 @@ mod tests {
             }
         }
         assert!(published("windows", Arch::X86_64).is_none());
+    }
+
+    #[test]
+    fn the_root_disk_is_found_among_an_images_disks() {
+        let disk = |device: &str, size| {
+            let disk = EbsBlockDevice::builder().volume_size(size).build();
+            BlockDeviceMapping::builder().device_name(device).ebs(disk).build()
+        };
+        let image =
+            Image::builder().root_device_name("/dev/xvda").block_device_mappings(disk("/dev/sdb", 99));
+        let found = root_disk(&image.clone().block_device_mappings(disk("/dev/xvda", 8)).build());
+        assert_eq!(found, RootDisk { device_name: "/dev/xvda".to_owned(), size_gib: Some(8) });
+        assert_eq!(root_disk(&image.build()).size_gib, None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! To be asked before the deletion, because EC2 forgets afterwards which disk belonged to what.
 
-use aws_sdk_ec2::types::{Address, Volume};
+use aws_sdk_ec2::types::{Address, Filter, Instance, Volume};
 use capsule_api::{Currency, InstanceRef, Leftover, Price, ProviderName};
 
 use super::{Aws, launch::filter};
@@ -18,12 +18,22 @@ impl Aws {
     pub(super) async fn kept(&self, reference: &InstanceRef) -> Result<Vec<Leftover>> {
         let place = self.calls.place(&reference.place);
         let client = self.calls.region(place);
-        let attached = filter("attachment.instance-id", &reference.id);
-        let volumes = self.calls.call("volumes", client.describe_volumes().filters(attached).send()).await?;
+        let kept = match self.record(reference).await? {
+            Some(record) => kept_disks(&record),
+            None => Vec::new(),
+        };
+        let volumes = if kept.is_empty() {
+            Vec::new()
+        } else {
+            // By filter: asking by id fails as a whole when one of them is gone.
+            let among = Filter::builder().name("volume-id").set_values(Some(kept)).build();
+            let found = self.calls.call("volumes", client.describe_volumes().filters(among).send()).await?;
+            found.volumes.unwrap_or_default()
+        };
         let associated = filter("instance-id", &reference.id);
         let addresses = client.describe_addresses().filters(associated);
         let addresses = self.calls.call("addresses", addresses.send()).await?;
-        let volumes = volumes.volumes().iter().filter_map(|volume| kept_volume(volume, reference, place));
+        let volumes = volumes.iter().filter_map(|volume| kept_volume(volume, place));
         let addresses = addresses.addresses().iter().filter_map(|address| kept_address(address, place));
         Ok(volumes.chain(addresses).collect())
     }
@@ -51,12 +61,14 @@ impl Aws {
     }
 }
 
-fn kept_volume(volume: &Volume, reference: &InstanceRef, place: &str) -> Option<Leftover> {
-    let mut attachments = volume.attachments().iter();
-    let attachment = attachments.find(|attachment| attachment.instance_id() == Some(&reference.id))?;
-    if attachment.delete_on_termination() == Some(true) {
-        return None;
-    }
+/// The disks that EC2 does not say it deletes.
+fn kept_disks(record: &Instance) -> Vec<String> {
+    let disks = record.block_device_mappings().iter().filter_map(|mapping| mapping.ebs());
+    let kept = disks.filter(|disk| disk.delete_on_termination() != Some(true));
+    kept.filter_map(|disk| disk.volume_id().map(ToOwned::to_owned)).collect()
+}
+
+fn kept_volume(volume: &Volume, place: &str) -> Option<Leftover> {
     let kind = volume.volume_type().map_or("", |kind| kind.as_str());
     Some(Leftover {
         kind: VOLUME.to_owned(),
@@ -80,21 +92,24 @@ fn kept_address(address: &Address, place: &str) -> Option<Leftover> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::VolumeAttachment;
+    use aws_sdk_ec2::types::{EbsInstanceBlockDevice, InstanceBlockDeviceMapping};
 
     use super::*;
 
     #[test]
-    fn only_a_disk_that_stays_is_a_leftover() {
-        let reference = InstanceRef { id: "i-0abc".to_owned(), place: "us-east-1".to_owned() };
-        let volume = |instance: &str, goes: bool| {
-            let attachment = VolumeAttachment::builder().instance_id(instance).delete_on_termination(goes);
-            let volume = Volume::builder().volume_id("vol-1").size(8).volume_type("gp3".into());
-            volume.attachments(attachment.build()).build()
+    fn a_disk_is_a_leftover_unless_it_goes_with_its_instance() {
+        let disk = |id: &str, goes: Option<bool>| {
+            let disk =
+                EbsInstanceBlockDevice::builder().volume_id(id).set_delete_on_termination(goes).build();
+            InstanceBlockDeviceMapping::builder().ebs(disk).build()
         };
-        let kept = kept_volume(&volume("i-0abc", false), &reference, "us-east-1").expect("stays");
-        assert_eq!((kept.kind.as_str(), kept.label.as_str()), ("volume", "8 GiB gp3"));
-        assert_eq!(kept_volume(&volume("i-0abc", true), &reference, "us-east-1"), None);
-        assert_eq!(kept_volume(&volume("i-0def", false), &reference, "us-east-1"), None);
+        let record = Instance::builder()
+            .block_device_mappings(disk("vol-root", Some(true)))
+            .block_device_mappings(disk("vol-data", Some(false)))
+            .block_device_mappings(disk("vol-unclear", None))
+            .build();
+        assert_eq!(kept_disks(&record), ["vol-data", "vol-unclear"]);
+        let volume = Volume::builder().volume_id("vol-data").size(8).volume_type("gp3".into()).build();
+        assert_eq!(kept_volume(&volume, "us-east-1").expect("named").label, "8 GiB gp3");
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{self, Filter};
 use capsule_api::{Instance, InstanceRef, InstanceState, Leftover, ProviderName};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -146,14 +146,7 @@ impl Provider for Aws {
 
     async fn instance(&self, reference: &InstanceRef) -> Result<Option<Instance>> {
         let place = self.calls.place(&reference.place);
-        let asked = self.calls.region(place).describe_instances().instance_ids(&reference.id);
-        let found = match self.calls.call(&of(reference), asked.send()).await {
-            Ok(found) => found,
-            Err(ProviderError::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut records = found.reservations().iter().flat_map(|reservation| reservation.instances());
-        Ok(records.next().map(|record| records::instance(record, place)))
+        Ok(self.record(reference).await?.map(|record| records::instance(&record, place)))
     }
 
     async fn find_marked(&self, mark: &Mark, region: &str) -> Result<Vec<Instance>> {
@@ -220,6 +213,18 @@ impl Provider for Aws {
 }
 
 impl Aws {
+    /// EC2's own record of an instance.
+    async fn record(&self, reference: &InstanceRef) -> Result<Option<types::Instance>> {
+        let asked = self.calls.region(&reference.place).describe_instances().instance_ids(&reference.id);
+        let found = match self.calls.call(&of(reference), asked.send()).await {
+            Ok(found) => found,
+            Err(ProviderError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut reservations = found.reservations.unwrap_or_default().into_iter();
+        Ok(reservations.find_map(|reservation| reservation.instances.unwrap_or_default().into_iter().next()))
+    }
+
     /// The instances of a region that are not gone, all pages.
     async fn described(&self, region: &str, only: Option<Filter>) -> Result<Vec<Instance>> {
         let client = self.calls.region(region);

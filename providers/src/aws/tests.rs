@@ -149,7 +149,7 @@ fn new_instance() -> NewInstance {
 
 fn prepared() -> serde_json::Value {
     serde_json::json!({
-        "image_id": "ami-1", "root_device_name": "/dev/sda1", "key_name": "capsule-1", "security_group_id": "sg-1",
+        "image_id": "ami-1", "root_disk": { "device_name": "/dev/sda1", "size_gib": 8 }, "key_name": "capsule-1", "security_group_id": "sg-1",
     })
 }
 
@@ -213,6 +213,7 @@ async fn a_launch_carries_its_mark_twice_and_a_disk_that_goes_with_it() {
         ("TagSpecification.1.Tag.3.Value", "web"),
         ("TagSpecification.2.ResourceType", "volume"),
         ("BlockDeviceMapping.1.Ebs.DeleteOnTermination", "true"),
+        ("BlockDeviceMapping.1.Ebs.VolumeSize", "8"),
         ("MinCount", "1"),
         ("MaxCount", "1"),
         ("MetadataOptions.HttpTokens", "required"),
