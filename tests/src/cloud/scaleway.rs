@@ -7,7 +7,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{
-    scaleway_beside::{self as beside, IMAGES, PROJECT, extra_server},
+    scaleway_beside::{self as beside, IMAGES, PROJECT},
     speech::{Answer, Refusal, Request, Speech, paged},
     switches::Settings,
     world::{FakeExtra, FakeInstance, NewFake, Phase, Plan, World, now, plan, uuid},
@@ -27,9 +27,14 @@ pub(super) const SPEECH: Speech = Speech {
     places: &[
         ("fr-par-1", "Paris 1", "FR"),
         ("fr-par-2", "Paris 2", "FR"),
+        ("fr-par-3", "Paris 3", "FR"),
         ("nl-ams-1", "Amsterdam 1", "NL"),
         ("nl-ams-2", "Amsterdam 2", "NL"),
+        ("nl-ams-3", "Amsterdam 3", "NL"),
         ("pl-waw-1", "Warsaw 1", "PL"),
+        ("pl-waw-2", "Warsaw 2", "PL"),
+        ("pl-waw-3", "Warsaw 3", "PL"),
+        ("it-mil-1", "Milan 1", "IT"),
     ],
     image: "ubuntu_noble",
     numeric_ids: false,
@@ -99,9 +104,6 @@ fn answer(request: &Request, world: &mut World, settings: &mut Settings) -> Answ
             products(request, &|plan| json!({"availability": stock(plan)}))
         }
         ("GET", ["instance", "v1", "zones", zone, "images", rest @ ..]) => images(request, zone, rest),
-        ("GET" | "POST" | "DELETE", ["instance", "v1", "zones", zone, "ips", rest @ ..]) => {
-            addresses(request, zone, rest, world)
-        }
         ("GET", ["instance", "v1", "zones", zone, "dashboard"]) => {
             let found = world.instances.iter().filter(|own| own.exists() && own.place == *zone);
             Answer::ok(&json!({"dashboard": {"servers_count": found.count()}}))
@@ -155,8 +157,9 @@ fn product(plan: &Plan, world: &World) -> Value {
     json!({"alt_names": [], "arch": architecture(plan.name), "ncpus": plan.vcpus, "ram": plan.memory_mib << 20,
         "gpu": plan.gpus, "gpu_info": gpu, "mig_profile": null, "volumes_constraint": {"min_size": 0, "max_size": bytes},
         "per_volume_constraint": {"l_ssd": {"min_size": 1_000_000_000, "max_size": 800_000_000_000_u64}},
-        "scratch_storage_max_size": 0, "monthly_price": monthly, "hourly_price": hourly,
-        "capabilities": {"boot_types": ["local", "rescue"], "block_storage": true, "private_network": 8},
+        "scratch_storage_max_size": 0, "scratch_storage_max_volumes_count": 0, "monthly_price": monthly, "hourly_price": hourly,
+        "capabilities": {"boot_types": ["local", "rescue"], "block_storage": true, "private_network": 8,
+            "placement_groups": true, "hot_snapshots_local_volume": true, "max_file_systems": 0},
         "network": {"ipv6_support": true, "sum_internal_bandwidth": 200_000_000, "sum_internet_bandwidth": 200_000_000,
             "interfaces": []},
         "block_bandwidth": 83_886_080, "end_of_service": false})
@@ -401,49 +404,5 @@ fn user_data(request: &Request, rest: &[&str], own: &mut FakeInstance) -> Answer
             Answer::empty(204)
         }
         _ => absent("instance_server_user_data", ""),
-    }
-}
-
-fn flexible(extra: &FakeExtra, world: &World) -> Value {
-    json!({"id": extra.id, "address": extra.address, "reverse": null, "server": extra_server(extra, world),
-        "organization": PROJECT, "project": PROJECT, "tags": [], "zone": extra.place, "type": "routed_ipv4",
-        "state": if extra.instance.is_some() { "attached" } else { "detached" }})
-}
-
-fn addresses(request: &Request, zone: &str, rest: &[&str], world: &mut World) -> Answer {
-    let here = |extra: &&FakeExtra| extra.place == zone && extra.address.is_some();
-    let find = |id: &str, world: &World| {
-        let is_it =
-            |extra: &&FakeExtra| extra.id == id || extra.address.is_some_and(|own| own.to_string() == id);
-        world.extras.iter().filter(here).find(is_it).cloned()
-    };
-    match (request.method.as_str(), rest) {
-        ("GET", []) => {
-            let found: Vec<Value> =
-                world.extras.iter().filter(here).map(|own| flexible(own, world)).collect();
-            list(request, "ips", &found)
-        }
-        ("POST", []) => {
-            let (id, address) = (world.id(), world.next_address());
-            let (place, instance) = (zone.to_owned(), request.text("server"));
-            if let Some(own) = instance.as_ref().and_then(|id| world.instance(id)) {
-                own.address = address;
-                own.address_in = own.address_in.min(1);
-            }
-            let made_for = instance.clone().unwrap_or_default();
-            let extra = FakeExtra { id, place, instance, made_for, address: Some(address), is_local: false };
-            world.extras.push(extra.clone());
-            Answer::json(201, &json!({"ip": flexible(&extra, world)}))
-        }
-        ("GET", [id]) => match find(id, world) {
-            Some(own) => Answer::ok(&json!({"ip": flexible(&own, world)})),
-            None => absent("instance_ip", id),
-        },
-        ("DELETE", [id]) => {
-            let Some(own) = find(id, world) else { return absent("instance_ip", id) };
-            world.extras.retain(|extra| extra.id != own.id);
-            Answer::empty(204)
-        }
-        _ => absent("instance_ip", ""),
     }
 }

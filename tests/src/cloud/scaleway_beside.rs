@@ -1,5 +1,5 @@
 //! What stands beside Scaleway's Instance API and is needed to use it: keys and projects (IAM, account), image
-//! ids (marketplace), and disks (instance volumes for local ones, block storage for the others).
+//! ids (marketplace), disks (instance volumes for local ones, block storage for the others), and addresses.
 
 use serde_json::{Value, json};
 
@@ -69,6 +69,9 @@ pub(super) fn answer(request: &Request, parts: &[&str], world: &mut World) -> An
         ("GET" | "DELETE", ["instance", "v1", "zones", zone, "volumes", rest @ ..]) => {
             disks(request, zone, rest, true, world)
         }
+        ("GET" | "POST" | "DELETE", ["instance", "v1", "zones", zone, "ips", rest @ ..]) => {
+            addresses(request, zone, rest, world)
+        }
         _ => refuse(Refusal::NotFound),
     }
 }
@@ -133,7 +136,7 @@ fn local_images(request: &Request) -> Answer {
 }
 
 /// The server that a disk or address hangs on, while there is one.
-pub(super) fn extra_server(extra: &FakeExtra, world: &World) -> Value {
+fn extra_server(extra: &FakeExtra, world: &World) -> Value {
     let own = world.instances.iter().find(|own| own.exists() && extra.instance.as_ref() == Some(&own.id));
     own.map_or(Value::Null, |own| json!({"id": own.id, "name": own.name}))
 }
@@ -190,5 +193,54 @@ fn disks(request: &Request, zone: &str, rest: &[&str], is_local: bool, world: &m
             world.extras.retain(|extra| extra.id != *id);
             Answer::empty(204)
         }
+    }
+}
+
+fn flexible(extra: &FakeExtra, world: &World) -> Value {
+    let mut body = json!({"id": extra.id, "address": extra.address, "reverse": null,
+        "organization": PROJECT, "project": PROJECT, "tags": [], "zone": extra.place, "type": "routed_ipv4",
+        "state": if extra.instance.is_some() { "attached" } else { "detached" }});
+    let server = extra_server(extra, world);
+    if !server.is_null() {
+        body["server"] = server;
+    }
+    body
+}
+
+fn addresses(request: &Request, zone: &str, rest: &[&str], world: &mut World) -> Answer {
+    let here = |extra: &&FakeExtra| extra.place == zone && extra.address.is_some();
+    let find = |id: &str, world: &World| {
+        let is_it =
+            |extra: &&FakeExtra| extra.id == id || extra.address.is_some_and(|own| own.to_string() == id);
+        world.extras.iter().filter(here).find(is_it).cloned()
+    };
+    match (request.method.as_str(), rest) {
+        ("GET", []) => {
+            let found: Vec<Value> =
+                world.extras.iter().filter(here).map(|own| flexible(own, world)).collect();
+            list(request, "ips", &found)
+        }
+        ("POST", []) => {
+            let (id, address) = (world.id(), world.next_address());
+            let (place, instance) = (zone.to_owned(), request.text("server"));
+            if let Some(own) = instance.as_ref().and_then(|id| world.instance(id)) {
+                own.address = address;
+                own.address_in = own.address_in.min(1);
+            }
+            let made_for = instance.clone().unwrap_or_default();
+            let extra = FakeExtra { id, place, instance, made_for, address: Some(address), is_local: false };
+            world.extras.push(extra.clone());
+            Answer::json(201, &json!({"ip": flexible(&extra, world)}))
+        }
+        ("GET", [id]) => match find(id, world) {
+            Some(own) => Answer::ok(&json!({"ip": flexible(&own, world)})),
+            None => absent("instance_ip", id),
+        },
+        ("DELETE", [id]) => {
+            let Some(own) = find(id, world) else { return absent("instance_ip", id) };
+            world.extras.retain(|extra| extra.id != own.id);
+            Answer::empty(204)
+        }
+        _ => absent("instance_ip", ""),
     }
 }

@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use hyper::{
     Response, StatusCode,
@@ -159,8 +159,13 @@ async fn spoil(shared: &Shared, answer: Answer, fault: Option<Fault>) -> Result<
         }
         Fault::Truncated => {
             let (length, half) = (answer.body.len(), answer.body.len() / 2);
-            let start: Result<Bytes, io::Error> = Ok(Bytes::copy_from_slice(&answer.body[..half]));
-            let parts = stream::iter([start, Err(io::Error::other("truncated by a switch"))]);
+            let start = Bytes::copy_from_slice(&answer.body[..half]);
+            let end = stream::once(async {
+                // Lets what came before out on the wire.
+                tokio::task::yield_now().await;
+                Err(io::Error::other("truncated by a switch"))
+            });
+            let parts = stream::iter([Ok::<Bytes, io::Error>(start)]).chain(end);
             announced(&answer, length as u64, Body::from_stream(parts))
         }
         Fault::Garbage => {

@@ -59,8 +59,8 @@ fn refuse(refusal: Refusal) -> Answer {
             (400, "Server add failed: Plan is not available in the selected region.".to_owned())
         }
         Refusal::Quota => {
-            let text = "Server add failed: You have reached the maximum number of active virtual machines for this \
-                        account.";
+            let text = "Server add failed: You have reached the maximum monthly fee limit for this account. Please \
+                        contact our support team and request a limit increase.";
             (400, text.to_owned())
         }
         Refusal::Failing(429) => (429, "Rate limit exceeded".to_owned()),

@@ -76,6 +76,11 @@ impl FakeInstance {
         self.tags.iter().any(|own| own == tag)
     }
 
+    /// Whether it carries a mark: as a tag, as a label's value, or as its name where names are unique.
+    pub fn carries(&self, mark: &str) -> bool {
+        self.name == mark || self.tags.iter().any(|tag| tag.split('=').next_back() == Some(mark))
+    }
+
     /// The shown address.
     pub(super) fn shown(&self) -> Option<IpAddr> {
         self.address_shown.then_some(self.address)
@@ -318,11 +323,11 @@ impl World {
     /// What a list call shows, oldest first; each look counts.
     pub(super) fn list(&mut self, wanted: impl Fn(&FakeInstance) -> bool) -> Vec<FakeInstance> {
         let mut shown = Vec::new();
-        for instance in self.instances.iter_mut().filter(|instance| instance.exists()) {
+        for instance in self.instances.iter_mut().filter(|instance| instance.exists() && wanted(instance)) {
             let is_hidden = 0 < instance.hidden_lists
                 || instance.hidden_until.is_some_and(|until| Instant::now() < until);
             instance.hidden_lists = instance.hidden_lists.saturating_sub(1);
-            if is_hidden || !wanted(instance) {
+            if is_hidden {
                 continue;
             }
             instance.look();
