@@ -514,11 +514,12 @@ pub async fn health_counts(
     Ok(counts)
 }
 
-/// The number of sealed secrets, of xNodes and channels.
+/// The number of sealed secrets, of xNodes, channels and accounts.
 pub async fn count_sealed(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
     let count = sqlx::query_scalar!(
         r#"SELECT (SELECT COUNT(*) FROM xnodes WHERE ssh_key_sealed IS NOT NULL)
-            + (SELECT COUNT(*) FROM channels WHERE sealed IS NOT NULL) AS "count!: i64""#
+            + (SELECT COUNT(*) FROM channels WHERE sealed IS NOT NULL)
+            + (SELECT COUNT(*) FROM accounts WHERE sealed IS NOT NULL) AS "count!: i64""#
     )
     .fetch_one(connection)
     .await?;
