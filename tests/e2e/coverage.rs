@@ -149,6 +149,7 @@ async fn every_operation_is_reached_by_a_command() {
     let alert = alerts(&world).await;
     telling(&world, &alert).await;
     settings(&world);
+    templates(&world);
     operations(&world);
     world.run_all(&["", "doctor", "audit", "tasks", "config show --origin"]);
 
@@ -234,6 +235,20 @@ fn settings(world: &World) {
         "monitor budget set 0.50 --tag web",
         "monitor budget list",
         "monitor budget remove --tag web --yes",
+    ]);
+}
+
+/// Refreshing needs an account and stands with those.
+fn templates(world: &World) {
+    world.run_all(&[
+        "templates --min-cpu 2 --sort cpu",
+        "templates show do-basic-1",
+        "templates equivalents equinix-c3-small",
+        "templates regions --provider linode",
+        "templates plan --min-cpu 2",
+        "templates rate 1.05 --date 2026-01-02",
+        "templates rate",
+        "xnode browse --size small",
     ]);
 }
 

@@ -12,6 +12,7 @@ pub mod records;
 pub mod styles;
 pub mod templates;
 pub mod values;
+pub mod xnode;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -111,6 +112,9 @@ pub enum Command {
     Monitor(monitor::MonitorArgs),
     /// What providers sell and for how much
     Templates(templates::TemplatesArgs),
+    /// Servers at their providers
+    #[command(name = "xnode")]
+    XNode(xnode::XNodeArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
     /// What was sent, what waits and why

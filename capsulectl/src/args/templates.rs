@@ -1,6 +1,6 @@
-//! `templates`, `provider templates`, `provider equivalents` and `xnode browse`: what providers sell.
+//! `templates` and `xnode browse`: what providers sell.
 
-use capsule_api::{Arch, TemplateFilter, TemplateSort, UsdMicros};
+use capsule_api::{AccountName, Arch, PlanRequest, TemplateFilter, TemplateSort, UsdMicros};
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
 
@@ -83,10 +83,69 @@ pub enum TemplatesAction {
     },
     /// Replace prices, stock and plans from the providers' own lists
     Refresh(RefreshArgs),
+    /// What a deployment would choose, and why not the others
+    Plan(PlanArgs),
+    /// What comes nearest to a template at other providers
+    Equivalents(EquivalentsArgs),
     /// List the providers' regions with our names of them
     Regions(RegionsArgs),
     /// Show or set what a euro is worth, to compare prices
     Rate(RateArgs),
+}
+
+/// `templates plan`.
+#[derive(Debug, Args)]
+#[command(after_help = examples!(
+    "capsulectl templates plan --min-cpu 4 --min-memory 8 --budget 0.10" => "the cheapest that fits, and the next ones",
+    "capsulectl templates plan --template do-basic-1 -o json" => "where one of them would be made",
+))]
+pub struct PlanArgs {
+    /// At least this many virtual processors
+    #[arg(long, value_name = "N")]
+    pub min_cpu: Option<u32>,
+    /// At least this much memory, in GB
+    #[arg(long, value_name = "GB")]
+    pub min_memory: Option<u32>,
+    /// At most this price per hour in US dollars, such as 0.10
+    #[arg(long, value_name = "USD_PER_H", alias = "max-price")]
+    pub budget: Option<UsdMicros>,
+    /// Only with a GPU
+    #[arg(long)]
+    pub gpu: bool,
+    /// Only this processor architecture: x86_64, aarch64
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    /// Only this provider
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Only this template, by our id or the provider's name of it
+    #[arg(long, value_name = "ID")]
+    pub template: Option<String>,
+    /// Only this region, by our name or the provider's
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Only this account
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<AccountName>,
+}
+
+impl PlanArgs {
+    /// The question as the daemon takes it.
+    pub fn request(&self) -> PlanRequest {
+        PlanRequest {
+            min_cpu: self.min_cpu,
+            min_memory_gb: self.min_memory,
+            max_hourly: self.budget,
+            gpu: self.gpu,
+            arch: self.arch,
+            provider: self.provider.clone(),
+            template: self.template.clone(),
+            region: self.region.clone(),
+            account: self.account.clone(),
+            image: None,
+            count: None,
+        }
+    }
 }
 
 /// `templates refresh`.
@@ -130,19 +189,10 @@ pub struct RateArgs {
     pub date: Option<Date>,
 }
 
-/// `provider templates`.
-#[derive(Debug, Args)]
-#[command(after_help = examples!("capsulectl provider templates vultr" => "what Vultr sells, cheapest first"))]
-pub struct ProviderTemplatesArgs {
-    /// The provider
-    #[arg(value_name = "NAME")]
-    pub provider: String,
-}
-
-/// `provider equivalents`.
+/// `templates equivalents`.
 #[derive(Debug, Args)]
 #[command(after_help = examples!(
-    "capsulectl provider equivalents equinix-c3-small" => "what comes nearest to it elsewhere",
+    "capsulectl templates equivalents equinix-c3-small" => "what comes nearest to it elsewhere",
 ))]
 pub struct EquivalentsArgs {
     /// Our id, or the provider's name of the size

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod names;
 pub mod operations;
 pub mod overview;
+pub mod plans;
 pub mod records;
 pub mod ssh;
 pub mod status;
@@ -27,6 +28,7 @@ use crate::{
         Command, Global,
         inventory::InventoryAction,
         monitor::{AlertAction, MonitorAction},
+        xnode::XNodeAction,
     },
     client::Client,
     error::{Error, Outcome, Result},
@@ -72,6 +74,9 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Monitor(args) => monitor(args.action, session).await,
         Command::Channel(args) => channels::run(session, args.action).await,
         Command::Templates(args) => templates::run(session, args).await,
+        Command::XNode(args) => match args.action {
+            XNodeAction::Browse(browse) => templates::browse(session, &browse).await,
+        },
         Command::Deliveries(args) => deliveries::run(session, args).await,
         Command::Operations(args) => operations::run(session, args).await,
         Command::Events(args) => events::run(session, &args).await,

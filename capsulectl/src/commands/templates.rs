@@ -6,12 +6,9 @@ use capsule_api::{
 };
 use serde_json::value::RawValue;
 
-use super::{Session, operations};
+use super::{Session, operations, plans};
 use crate::{
-    args::templates::{
-        BrowseArgs, EquivalentsArgs, ProviderTemplatesArgs, RateArgs, RefreshArgs, TemplatesAction,
-        TemplatesArgs,
-    },
+    args::templates::{BrowseArgs, EquivalentsArgs, RateArgs, RefreshArgs, TemplatesAction, TemplatesArgs},
     client::encode,
     error::{Error, Outcome, Result},
     output::{Cell, Column, Fit, Look, Sheet, Tone, View, parse_rows, text},
@@ -178,6 +175,8 @@ pub async fn run(session: &Session, args: TemplatesArgs) -> Result<Outcome> {
     match args.action {
         None => list(session, &args.filter.filter()).await,
         Some(TemplatesAction::Show { template }) => show(session, &template).await,
+        Some(TemplatesAction::Equivalents(args)) => equivalents(session, &args).await,
+        Some(TemplatesAction::Plan(args)) => plans::run(session, &args).await,
         Some(TemplatesAction::Refresh(args)) => refresh(session, args).await,
         Some(TemplatesAction::Regions(args)) => {
             let filter = RegionFilter { provider: args.provider };
@@ -287,14 +286,8 @@ async fn rate(session: &Session, args: &RateArgs) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// `provider templates`.
-pub async fn of_provider(session: &Session, args: &ProviderTemplatesArgs) -> Result<Outcome> {
-    let filter = TemplateFilter { provider: Some(args.provider.clone()), ..TemplateFilter::default() };
-    list(session, &filter).await
-}
-
-/// `provider equivalents`.
-pub async fn equivalents(session: &Session, args: &EquivalentsArgs) -> Result<Outcome> {
+/// `templates equivalents`.
+async fn equivalents(session: &Session, args: &EquivalentsArgs) -> Result<Outcome> {
     let path = format!("/v1/templates/{}/equivalents", encode(&args.template));
     let rows = session.client.list_all(&path, &()).await?;
     session.out.list(&rows, &VIEW)?;

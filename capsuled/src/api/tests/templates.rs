@@ -1,8 +1,17 @@
 //! Templates, regions, plans and the rate by way of HTTP.
 
+use std::sync::Arc;
+
+use capsule_api::{Arch, Currency, Price, ProviderName};
+use capsule_providers::{Catalogue, Offer, ProviderError, Region};
 use serde_json::{Value, json};
 
-use crate::api::testing::TestApi;
+use crate::{
+    api::testing::TestApi,
+    context::scripted::ScriptedProvider,
+    tasks::templates as task,
+    usecases::{accounts, templates},
+};
 
 fn ids(reply: &Value) -> Vec<&str> {
     let items = reply["items"].as_array().expect("a page");
@@ -148,4 +157,121 @@ async fn without_an_account_there_is_nobody_to_ask_for_prices() {
         .send()
         .await
         .is_problem(404, "not_found");
+}
+
+fn offer(plan: &str, region: &str, hourly_micros: i64) -> Offer {
+    Offer {
+        plan: plan.to_owned(),
+        region: region.to_owned(),
+        vcpus: 4,
+        memory_mib: 8_192,
+        disk_gb: 80,
+        transfer_gb: None,
+        gpus: 0,
+        gpu_model: None,
+        arch: Arch::X86_64,
+        bare_metal: false,
+        price: Price { currency: Currency::Usd, hourly_micros, monthly_micros: None },
+        available: true,
+    }
+}
+
+/// An account whose provider sells one size in one region for this much.
+async fn add_account(
+    api: &TestApi,
+    name: &str,
+    provider: ProviderName,
+    offer: Offer,
+) -> Arc<ScriptedProvider> {
+    let cloud = Arc::new(ScriptedProvider::new(provider));
+    let region = Region { name: offer.region.clone(), title: "Somewhere".to_owned() };
+    cloud.set_catalogue(Catalogue { offers: vec![offer], regions: vec![region] });
+    accounts::testing::add(&api.context, name, cloud.clone()).await;
+    cloud
+}
+
+#[tokio::test]
+async fn one_provider_that_fails_keeps_its_last_list_and_stops_nobody() {
+    let api = TestApi::start().await;
+    let vultr = add_account(&api, "v", ProviderName::Vultr, offer("vc2-4c-8gb", "ewr", 30_000)).await;
+    let linode =
+        add_account(&api, "l", ProviderName::Linode, offer("g6-standard-4", "us-east", 40_000)).await;
+    let refreshed = templates::refresh(&api.context, "all").await.expect("refreshes");
+    assert_eq!(refreshed.iter().map(|result| result.offers).collect::<Vec<_>>(), [1, 1]);
+
+    let unavailable =
+        || ProviderError::Unavailable { provider: ProviderName::Vultr, detail: "503".to_owned() };
+    vultr.fail_always("catalogue", unavailable());
+    linode.set_catalogue(Catalogue {
+        offers: vec![offer("g6-standard-4", "us-east", 50_000)],
+        regions: vec![],
+    });
+    let again = templates::refresh(&api.context, "all").await.expect("refreshes");
+    let (l, v) = (&again[0], &again[1]);
+    assert_eq!((l.error.as_ref(), l.offers), (None, 1));
+    assert!(v.error.as_deref().is_some_and(|error| error.contains("503")), "{:?}", v.error);
+    assert_eq!(v.observed_at, refreshed[1].observed_at);
+
+    let price = async |id: &str| {
+        let reply = api.get(&format!("/v1/templates/{id}")).send().await;
+        (reply.json["usd_hourly_micros"].clone(), reply.json["source"].clone())
+    };
+    assert_eq!(price("vultr-vc2-4c-8gb").await, (json!(30_000), json!("live")));
+    assert_eq!(price("linode-g6-standard-4").await, (json!(50_000), json!("live")));
+    // An empty list is no list.
+    linode.set_catalogue(Catalogue::default());
+    let empty = templates::refresh(&api.context, "linode").await.expect("refreshes");
+    assert_eq!((empty.len(), empty[0].error.as_deref()), (1, Some("the list is empty")));
+    assert_eq!(price("linode-g6-standard-4").await.0, json!(50_000));
+}
+
+#[tokio::test]
+async fn the_plan_takes_the_cheapest_of_all_accounts_and_its_fingerprint_follows_the_price() {
+    let api = TestApi::start().await;
+    let vultr = add_account(&api, "v", ProviderName::Vultr, offer("vc2-4c-8gb", "ewr", 30_000)).await;
+    add_account(&api, "l", ProviderName::Linode, offer("g6-standard-4", "us-east", 40_000)).await;
+    templates::refresh(&api.context, "all").await.expect("refreshes");
+    let ask = || api.post("/v1/plans").json(json!({"min_cpu": 4, "min_memory_gb": 8, "max_hourly": 60_000}));
+    let plan = ask().send().await;
+    let order = |plan: &Value| -> Vec<String> {
+        let offers = plan["offers"].as_array().expect("offers").iter();
+        offers.map(|offer| format!("{}/{}/{}", offer["account"], offer["plan"], offer["region"])).collect()
+    };
+    let expected = [r#""v"/"vc2-4c-8gb"/"ewr""#, r#""l"/"g6-standard-4"/"us-east""#];
+    assert_eq!(order(&plan.json), expected, "{}", plan.text);
+    assert_eq!(plan.json["offers"][0]["usd_monthly"], 21_900_000);
+    assert_eq!(plan.text, ask().send().await.text);
+
+    vultr.set_catalogue(Catalogue { offers: vec![offer("vc2-4c-8gb", "ewr", 30_001)], regions: vec![] });
+    templates::refresh(&api.context, "vultr").await.expect("refreshes");
+    let dearer = ask().send().await;
+    assert_ne!(dearer.json["fingerprint"], plan.json["fingerprint"]);
+    let wrong = json!({"account": "l", "provider": "vultr"});
+    api.post("/v1/plans").json(wrong).send().await.is_problem(422, "invalid");
+    let of_one = api.post("/v1/plans").json(json!({"account": "L"})).send().await;
+    assert!(order(&of_one.json).iter().all(|offer| offer.starts_with("\"l\"/")), "{}", of_one.text);
+}
+
+#[tokio::test]
+async fn the_daily_task_asks_once_a_day_and_an_hour_after_a_failure() {
+    let api = TestApi::start().await;
+    let vultr = add_account(&api, "v", ProviderName::Vultr, offer("vc2-4c-8gb", "ewr", 30_000)).await;
+    add_account(&api, "e", ProviderName::Equinix, offer("c3.small.x86", "da", 500_000)).await;
+    for _ in 0..2 {
+        let pause = task::run_once(&api.context).await.expect("runs");
+        assert!(0 < pause.as_secs() && pause.as_secs() <= 3_600, "{pause:?}");
+    }
+    assert_eq!(vultr.count("catalogue"), 1);
+    let summary = api.get("/v1/providers/vultr").send().await;
+    assert_eq!(summary.json["templates"], 5, "{}", summary.text);
+    assert_eq!(summary.json["cheapest"]["hourly_micros"], 7_440);
+}
+
+#[tokio::test]
+async fn a_refresh_is_an_operation() {
+    let api = TestApi::start().await;
+    add_account(&api, "v", ProviderName::Vultr, offer("vc2-4c-8gb", "ewr", 30_000)).await;
+    let reply = api.post("/v1/templates/refresh").json(json!({"provider": "vultr"})).send().await;
+    assert_eq!((reply.status, &reply.json["kind"]), (202, &json!("refresh_templates")), "{}", reply.text);
+    assert_eq!(reply.json["resource"], "vultr");
 }

@@ -75,4 +75,6 @@ impl Moment {
 }
 
 #[cfg(test)]
+mod document;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -55,7 +55,7 @@ pub async fn create(context: &Context, by: &Caller, new: AccountCreate) -> Resul
     let target = name.to_string();
     let trial = Trial { name, provider, parts: Parts::default(), given, settings };
     let new = trial.run(context, by).await?;
-    context
+    let created = context
         .store
         .change(by, "create_account", target, move |tx| {
             Box::pin(async move {
@@ -65,7 +65,9 @@ pub async fn create(context: &Context, by: &Caller, new: AccountCreate) -> Resul
                 announce(tx, &new.account.name).await
             })
         })
-        .await
+        .await?;
+    context.wakes.templates.ring();
+    Ok(created)
 }
 
 /// Changes an account. A changed credential or endpoint is tried first and replaces the present one only when

@@ -1,18 +1,22 @@
 //! The providers: what each asks for, what it sells by our catalogue, and the accounts there.
 
-use capsule_api::{Account, CredentialField, Price, ProviderName, ProviderSummary};
+use capsule_api::{
+    Account, CredentialField, Price, ProviderName, ProviderSummary, Region, RegionFilter, Template,
+    TemplateFilter,
+};
 
 use super::list;
-use crate::{context::Context, rules::selection, usecases::UseCaseError};
+use crate::{
+    context::Context,
+    rules::selection,
+    usecases::{UseCaseError, templates},
+};
 
 /// Every provider, in the order of [`ProviderName::ALL`].
 pub async fn providers(context: &Context) -> Result<Vec<ProviderSummary>, UseCaseError> {
     let accounts = list(context).await?;
-    let mut summaries = Vec::new();
-    for name in ProviderName::ALL {
-        summaries.push(summary(context, *name, &accounts).await?);
-    }
-    Ok(summaries)
+    let catalogue = Catalogue::read(context).await?;
+    Ok(ProviderName::ALL.iter().map(|name| summary(*name, &accounts, &catalogue)).collect())
 }
 
 /// One provider.
@@ -20,7 +24,8 @@ pub async fn providers(context: &Context) -> Result<Vec<ProviderSummary>, UseCas
 /// # Errors
 /// [`UseCaseError::NotFound`] with the name that was probably meant.
 pub async fn provider(context: &Context, given: &str) -> Result<ProviderSummary, UseCaseError> {
-    summary(context, parse_provider(given)?, &list(context).await?).await
+    let name = parse_provider(given)?;
+    Ok(summary(name, &list(context).await?, &Catalogue::read(context).await?))
 }
 
 /// The provider that is meant, in any case.
@@ -35,12 +40,8 @@ pub fn parse_provider(given: &str) -> Result<ProviderName, UseCaseError> {
     })
 }
 
-async fn summary(
-    context: &Context,
-    name: ProviderName,
-    accounts: &[Account],
-) -> Result<ProviderSummary, UseCaseError> {
-    let sold = sold(context, name).await?;
+fn summary(name: ProviderName, accounts: &[Account], catalogue: &Catalogue) -> ProviderSummary {
+    let sold = catalogue.of(name);
     let credential = capsule_providers::fields(name).iter().map(|field| CredentialField {
         name: field.name.to_owned(),
         variable: field.variable.to_owned(),
@@ -48,7 +49,7 @@ async fn summary(
         required: field.required,
         secret: field.secret,
     });
-    Ok(ProviderSummary {
+    ProviderSummary {
         name,
         credential: credential.collect(),
         templates: sold.templates,
@@ -58,7 +59,7 @@ async fn summary(
         gpu: sold.gpu,
         accounts: accounts.iter().filter(|account| account.provider == name).cloned().collect(),
         ended: capsule_providers::ended(name).map(str::to_owned),
-    })
+    }
 }
 
 /// What the catalogue says of a provider.
@@ -71,6 +72,31 @@ struct Sold {
     gpu: bool,
 }
 
-async fn sold(_context: &Context, _provider: ProviderName) -> Result<Sold, UseCaseError> {
-    Ok(Sold::default())
+/// Everything that is sold, read once for all providers.
+struct Catalogue {
+    templates: Vec<Template>,
+    regions: Vec<Region>,
+}
+
+impl Catalogue {
+    async fn read(context: &Context) -> Result<Self, UseCaseError> {
+        Ok(Self {
+            templates: templates::list(context, &TemplateFilter::default()).await?,
+            regions: templates::regions(context, &RegionFilter::default()).await?,
+        })
+    }
+
+    fn of(&self, provider: ProviderName) -> Sold {
+        // Cheapest first, and those without a price last.
+        let templates: Vec<_> = self.templates.iter().filter(|t| t.provider == provider).collect();
+        let regions = self.regions.iter().filter(|region| region.provider == provider).count();
+        let mut prices = templates.iter().filter_map(|template| template.price);
+        Sold {
+            templates: u32::try_from(templates.len()).unwrap_or(u32::MAX),
+            regions: u32::try_from(regions).unwrap_or(u32::MAX),
+            cheapest: prices.next(),
+            dearest: templates.iter().rev().find_map(|template| template.price),
+            gpu: templates.iter().any(|template| 0 < template.gpus),
+        }
+    }
 }

@@ -2,8 +2,6 @@
 
 mod planning;
 mod refreshing;
-#[cfg(test)]
-mod tests;
 
 use capsule_api::{
     AccountName, EventKind, ExchangeRate, ExchangeRateSet, ProviderName, Region, RegionFilter, Template,
