@@ -37,8 +37,10 @@ fn described(instances: &str) -> Answer {
     Answer::Reply(200, format!("<DescribeInstancesResponse>{set}</DescribeInstancesResponse>"))
 }
 
-/// One request: its form fields.
+/// One request: its form fields, and its signature under [`SIGNATURE`].
 type Form = BTreeMap<String, String>;
+
+const SIGNATURE: &str = "authorization header";
 
 /// Gives each request the next answer, and the last one for good.
 struct Server {
@@ -109,11 +111,15 @@ async fn read_form(stream: &mut TcpStream) -> Option<Form> {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let lines = head.lines().filter_map(|line| line.split_once(": "));
-            let mut lengths = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-            let length = lengths.find_map(|(_, value)| value.parse().ok()).unwrap_or(0);
+            let header = |wanted: &str| {
+                let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+                lines.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.to_owned())
+            };
+            let length = header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
             if length <= body.len() {
-                return Some(url::form_urlencoded::parse(body.as_bytes()).into_owned().collect());
+                let mut form: Form = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+                form.extend(header("authorization").map(|value| (SIGNATURE.to_owned(), value)));
+                return Some(form);
             }
         }
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
@@ -124,8 +130,10 @@ async fn read_form(stream: &mut TcpStream) -> Option<Form> {
 
 async fn reply(stream: &mut TcpStream, status: u16, body: &str) {
     let length = body.len();
+    // The metadata service says how long its token lives; to others the line means nothing.
     let head = format!(
-        "HTTP/1.1 {status} Status\r\ncontent-type: text/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        "HTTP/1.1 {status} Status\r\ncontent-type: text/xml\r\ncontent-length: {length}\r\n\
+         x-aws-ec2-metadata-token-ttl-seconds: 21600\r\nconnection: close\r\n\r\n"
     );
     // The client may have gone; what it made of that is what the test looks at.
     let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
@@ -336,4 +344,121 @@ async fn a_profile_that_does_not_exist_is_an_unusable_credential() {
     let error = provider.create(&new_instance(), &prepared()).await.expect_err("no keys");
     assert_eq!(error.code(), "unauthorised", "{error}");
     assert!(server.requests().is_empty(), "nothing is sent without keys");
+}
+
+/// Runs `test` again in a process of its own with `variable` set: the SDK reads the environment, and other
+/// tests share ours.
+fn in_a_process_with(variable: &str, value: &std::ffi::OsStr, test: &str) {
+    let itself = std::env::current_exe().expect("a test program");
+    let output = std::process::Command::new(itself)
+        .args(["--exact", &format!("aws::tests::{test}")])
+        .env(variable, value)
+        .env(INNER, "1")
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Set in the process that [`in_a_process_with`] starts.
+const INNER: &str = "CAPSULE_AWS_INNER_TEST";
+
+async fn signature_of_a_read(fields: &[(&str, &str)], server: &Server) -> String {
+    let endpoint = Some(server.address.clone());
+    let settings = CallSettings { endpoint, max_retries: 0, ..CallSettings::default() };
+    let provider = connect(ProviderName::Aws, &credential(fields), settings).expect("a client");
+    let mark = Mark::of(uuid::Uuid::now_v7());
+    provider.find_marked(&mark, "us-east-1").await.expect("an empty list");
+    server.requests().last().and_then(|form| form.get(SIGNATURE).cloned()).expect("a signed request")
+}
+
+#[tokio::test]
+async fn a_profile_of_the_vendors_own_files_signs() {
+    if std::env::var_os(INNER).is_none() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("credentials");
+        let text = "[work]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = canary\n";
+        std::fs::write(&file, text).expect("written");
+        let test = "a_profile_of_the_vendors_own_files_signs";
+        return in_a_process_with("AWS_SHARED_CREDENTIALS_FILE", file.as_os_str(), test);
+    }
+    let server = Server::start(&[described("")]).await;
+    let signature = signature_of_a_read(&[("profile", "work"), ("region", "us-east-1")], &server).await;
+    assert!(signature.contains("Credential=AKIAPROFILE/"), "{signature}");
+}
+
+#[tokio::test]
+async fn without_keys_or_profile_the_instances_role_signs() {
+    const METADATA: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    let reply = |body: &str| Answer::Reply(200, body.to_owned());
+    if std::env::var_os(INNER).is_none() {
+        let role = r#"{"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "ASIAROLE", "SecretAccessKey": "canary",
+            "Token": "t", "LastUpdated": "2026-01-01T00:00:00Z", "Expiration": "2126-01-01T00:00:00Z"}"#;
+        let metadata = Server::start(&[reply("a-token"), reply("our-role"), reply(role)]).await;
+        let address = metadata.address.to_string();
+        let test = "without_keys_or_profile_the_instances_role_signs";
+        let inner = tokio::task::spawn_blocking(move || in_a_process_with(METADATA, address.as_ref(), test));
+        return inner.await.expect("the role signs");
+    }
+    let server = Server::start(&[described("")]).await;
+    let signature = signature_of_a_read(&[("region", "us-east-1")], &server).await;
+    assert!(signature.contains("Credential=ASIAROLE/"), "{signature}");
+}
+
+/// Takes down every field of every span and event, whatever its level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl tracing::field::Visit for Log {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().expect("no panic before").push_str(&format!("{field}={value:?} "));
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, attributes: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        attributes.record(&mut self.clone());
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        values.record(&mut self.clone());
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn no_secret_is_logged_at_any_level() {
+    let log = Log::default();
+    // This thread's only, and the tasks of this test's runtime, which has no other thread.
+    let guard = tracing::subscriber::set_default(log.clone());
+    let fields =
+        [("access_key_id", "AKIATEST"), ("secret_access_key", "canary-key"), ("region", "us-east-1")];
+    let fields = fields.into_iter().chain([("session_token", "canary-token")]).collect::<Vec<_>>();
+    let server = Server::start(&[refusal(500, "InternalError")]).await;
+    let settings =
+        CallSettings { endpoint: Some(server.address.clone()), max_retries: 0, ..CallSettings::default() };
+    let provider = connect(ProviderName::Aws, &credential(&fields), settings).expect("a client");
+    let new = NewInstance { user_data: Some(SecretString::from("canary-data")), ..new_instance() };
+    provider.create(&new, &prepared()).await.expect_err("fails");
+    provider.find_marked(&new.mark, "us-east-1").await.expect_err("fails");
+    drop(guard);
+    let text = log.0.lock().expect("no panic before").clone();
+    assert!(text.contains("run instances"), "the calls themselves are told of: {text}");
+    // The user data as it is sent, in base64.
+    for secret in ["canary", "Y2FuYXJ5LWRhdGE"] {
+        assert!(!text.contains(secret), "{text}");
+    }
 }
