@@ -39,6 +39,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub const MOST_PAGES: u32 = 1000;
 /// How much of a vendor's message goes into an error.
 const SHOWN_MESSAGE: usize = 300;
+/// A shorter text is no credential, and taking it out would spoil messages.
+const SHORTEST_SECRET: usize = 8;
 
 /// Turns a vendor's error answer into ours. `None`: decide by the status alone.
 pub type Classify = fn(StatusCode, &Value) -> Option<ProviderError>;
@@ -90,6 +92,7 @@ pub struct Http {
     base: Url,
     settings: CallSettings,
     limiter: DefaultDirectRateLimiter,
+    secret: SecretString,
     classify: Classify,
 }
 
@@ -159,7 +162,7 @@ impl Http {
             .build()
             .map_err(|error| invalid(&format!("no HTTP client could be made: {error}")))?;
         let limiter = RateLimiter::direct(Quota::per_second(vendor.calls_per_second));
-        Ok(Self { provider, client, base, settings, limiter, classify: vendor.classify })
+        Ok(Self { provider, client, base, settings, limiter, secret, classify: vendor.classify })
     }
 
     /// Sends a call and returns its 2xx answer.
@@ -294,8 +297,13 @@ impl Http {
 
     fn refusal(&self, repeat: Repeat, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ProviderError {
         let provider = self.provider;
+<<<<<<< HEAD
         let text = String::from_utf8_lossy(body);
         let json = serde_json::from_slice(body).unwrap_or(Value::String(text.into_owned()));
+=======
+        let text = without_secret(&String::from_utf8_lossy(body), &self.secret);
+        let json = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
+>>>>>>> refs/heads/h-accounts
         if status == StatusCode::TOO_MANY_REQUESTS {
             return ProviderError::RateLimited { provider, after: retry_after(headers) };
         }
@@ -320,6 +328,7 @@ impl Http {
     }
 }
 
+<<<<<<< HEAD
 /// One attempt's error, with the time the vendor wants to be left alone.
 struct Failure {
     error: ProviderError,
@@ -332,6 +341,13 @@ impl From<ProviderError> for Box<Failure> {
     fn from(error: ProviderError) -> Self {
         Self::new(Failure { error, after: None })
     }
+=======
+/// A vendor's refusal without the credential, which some repeat. `secret` is the header's value, whose last word
+/// is the credential itself.
+fn without_secret(text: &str, secret: &SecretString) -> String {
+    let credential = secret.expose_secret().split_whitespace().next_back().unwrap_or_default();
+    if credential.len() < SHORTEST_SECRET { text.to_owned() } else { text.replace(credential, "***") }
+>>>>>>> refs/heads/h-accounts
 }
 
 fn repeatable(error: &ProviderError) -> bool {
@@ -380,4 +396,17 @@ pub fn is_allowed(url: &Url) -> bool {
         None => false,
     };
     url.scheme() == "https" || (url.scheme() == "http" && loopback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_that_repeats_the_credential_is_shown_without_it() {
+        let secret = SecretString::from("Bearer dop_v1_canary");
+        let shown = without_secret(r#"{"message": "token dop_v1_canary is unknown"}"#, &secret);
+        assert_eq!(shown, r#"{"message": "token *** is unknown"}"#);
+        assert_eq!(without_secret("an apple", &SecretString::from("a")), "an apple");
+    }
 }

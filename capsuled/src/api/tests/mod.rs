@@ -1,5 +1,6 @@
 //! The API as a client meets it.
 
+mod accounts;
 mod changes;
 mod connections;
 mod document;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{
     WHAT, client_of,
     credential::{self, Parts},
-    note_outcome, stored,
+    note_outcome_of, stored,
 };
 use crate::{
     context::Context,
@@ -170,7 +170,7 @@ pub async fn prove(context: &Context, by: &Caller, given: &str) -> Result<Accoun
     let Account { name, provider, .. } = stored.account.clone();
     let client = client_of(context, &stored)?;
     let outcome = within(provider, client.check_credential()).await;
-    note_outcome(context, &name, &outcome).await;
+    note_outcome_of(context, &stored.account, &outcome).await;
     if let Err(error) = outcome
         && !matches!(error, ProviderError::Unauthorized { .. })
     {

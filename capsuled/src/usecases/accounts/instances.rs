@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use capsule_api::{
-    Account, AccountFailure, AccountInstance, AccountName, Instance, InstanceFilter, InstanceList,
-    InstanceRef, ProviderName, Role,
+    AccountFailure, AccountInstance, AccountName, Instance, InstanceFilter, InstanceList, InstanceRef,
+    ProviderName, Role,
 };
 use capsule_providers::{Provider, ProviderError};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::{WHAT, client_of, note_outcome};
+use super::{WHAT, client_of, note_outcome_of};
 use crate::{
     context::Context,
     logging::Chain,
@@ -130,12 +130,12 @@ async fn noted<T: Sync>(
     stored: &StoredAccount,
     question: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, UseCaseError> {
-    let Account { name, provider, .. } = &stored.account;
+    let provider = stored.account.provider;
     let outcome = timeout(LISTING, question).await.unwrap_or_else(|_| {
         let detail = format!("it had not listed everything within {} s", LISTING.as_secs());
-        Err(ProviderError::Unavailable { provider: *provider, detail })
+        Err(ProviderError::Unavailable { provider, detail })
     });
-    note_outcome(context, name, &outcome).await;
+    note_outcome_of(context, &stored.account, &outcome).await;
     Ok(outcome?)
 }
 

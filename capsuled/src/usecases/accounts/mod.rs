@@ -101,23 +101,44 @@ pub async fn note_outcome<T: Sync>(
     account: &AccountName,
     outcome: &Result<T, ProviderError>,
 ) {
-    let (state, reason) = match outcome {
-        Ok(_) => (AccountState::Proved, String::new()),
-        Err(error @ ProviderError::Unauthorized { .. }) => (AccountState::Refused, error.to_string()),
-        Err(_) => return,
-    };
-    if let Err(error) = note(context, account, state, reason).await {
+    if let Some((state, reason)) = verdict(outcome) {
+        let present = stored(context, account.as_str()).await;
+        let noted = match present {
+            Ok(present) => note(context, present.account, state, reason).await,
+            Err(error) => Err(error),
+        };
+        log_failure(account, noted);
+    }
+}
+
+/// As [`note_outcome`], for a client made from this very row: a credential that was rotated meanwhile keeps its
+/// own state.
+async fn note_outcome_of<T: Sync>(context: &Context, row: &Account, outcome: &Result<T, ProviderError>) {
+    if let Some((state, reason)) = verdict(outcome) {
+        log_failure(&row.name, note(context, row.clone(), state, reason).await);
+    }
+}
+
+fn verdict<T>(outcome: &Result<T, ProviderError>) -> Option<(AccountState, String)> {
+    match outcome {
+        Ok(_) => Some((AccountState::Proved, String::new())),
+        Err(error @ ProviderError::Unauthorized { .. }) => Some((AccountState::Refused, error.to_string())),
+        Err(_) => None,
+    }
+}
+
+fn log_failure(account: &AccountName, noted: Result<(), UseCaseError>) {
+    if let Err(error) = noted {
         tracing::warn!(%account, error = %Chain(&error), "could not note the state of an account");
     }
 }
 
 async fn note(
     context: &Context,
-    account: &AccountName,
+    present: Account,
     state: AccountState,
     reason: String,
 ) -> Result<(), UseCaseError> {
-    let present = stored(context, account.as_str()).await?.account;
     let verdict = Verdict { state, reason, at: context.clock.now() };
     let is_fresh = |at| verdict.at.duration_since(at) < PROOF_KEEPS;
     let says_nothing_new =
