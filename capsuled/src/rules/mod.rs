@@ -6,7 +6,9 @@
 pub mod access;
 pub mod alerts;
 pub mod backoff;
+pub mod costs;
 pub mod health;
+pub mod records;
 pub mod retention;
 pub mod routing;
 pub mod schedule;

@@ -2,8 +2,10 @@
 
 mod changes;
 mod connections;
+mod costs;
 mod document;
 mod events;
 mod inventory;
+mod records;
 mod refusals;
 mod roles;

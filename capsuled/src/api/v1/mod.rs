@@ -2,15 +2,18 @@
 
 mod alerts;
 mod channels;
+mod costs;
 mod health;
 mod metrics;
 mod operations;
+mod records;
 mod server;
 mod settings;
 mod xnodes;
 
 use utoipa_axum::router::OpenApiRouter;
 
+pub(super) use self::records::IMPORT;
 use super::Api;
 
 /// Everything under `/v1` that answers with JSON.
@@ -23,5 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(alerts::routes())
         .merge(channels::routes())
         .merge(settings::routes())
+        .merge(costs::routes())
+        .merge(records::routes())
         .merge(operations::routes())
 }
