@@ -158,6 +158,11 @@ fn every_command_that_reads_prints_in_every_format() {
         "monitor ack 1a2b3c4d",
         "monitor config",
         "monitor budget list",
+        "cost-report --by tag",
+        "cost-report --discounts",
+        "discount",
+        "history",
+        "stats",
         "channel list",
         "channel show email",
         "channel test email",
@@ -232,6 +237,84 @@ fn removing_asks_unless_told_not_to() {
     let sent = world.sent("inventory remove web-1 --yes");
     assert_eq!(sent.line, "DELETE /v1/xnodes/01939c3e-0000-7000-8000-000000000001");
     assert_eq!(sent.if_match.as_deref(), Some("\"4\""));
+}
+
+#[test]
+fn what_costs_what_reads_like_this() {
+    let world = World::new();
+    insta::assert_snapshot!(world.stdout("cost-report"));
+    insta::assert_snapshot!(world.stdout("history"));
+    insta::assert_snapshot!(world.stdout("stats"));
+    insta::assert_snapshot!(world.stdout("discount list"));
+    insta::assert_snapshot!(world.stdout("monitor budget list"));
+}
+
+#[test]
+fn a_budget_limits_the_hour_the_month_or_both() {
+    let world = World::new();
+    let sent = world.sent("monitor budget set --monthly 500 --block --tag shop");
+    assert_eq!(sent.line, "PUT /v1/budgets/tag/shop");
+    assert_eq!(sent.body, json!({"monthly_limit_micros": 500_000_000, "block": true}));
+    let sent = world.sent("monitor budget set 0.5 --monthly 500");
+    assert_eq!(sent.body["hourly_limit_micros"], 500_000);
+    assert_eq!(world.run("monitor budget set").status.code(), Some(2));
+}
+
+#[test]
+fn discounts_are_sent_as_exact_shares() {
+    let world = World::new();
+    let sent = world.sent("discount set 12.5 --provider hetzner --until 2027-01-01");
+    assert_eq!(sent.line, "PUT /v1/discounts/provider/hetzner");
+    assert_eq!(sent.body["basis_points"], 1_250);
+    assert_eq!(sent.body["valid_until"], "2027-01-01T00:00:00Z");
+    for wrong in ["discount set 12.5", "discount set 0 --tag a", "discount set 1 --tag a --provider b"] {
+        assert_eq!(world.run(wrong).status.code(), Some(2), "{wrong}");
+    }
+}
+
+#[test]
+fn cleaning_up_says_how_many_before_it_asks() {
+    let world = World::new();
+    let refused = world.run("cleanup 30");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("2 servers removed more than 30 days ago"),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert_eq!(world.sent("cleanup --yes").body, json!({"days": 90, "dry_run": false}));
+}
+
+#[test]
+fn the_inventory_goes_to_a_file_or_to_standard_output() {
+    let world = World::new();
+    assert_eq!(world.stdout("export"), "exported format=csv\n");
+    assert_eq!(world.stdout("export - --format prometheus"), "exported format=prometheus\n");
+    assert_eq!(world.stdout("export --format ansible --list"), "exported format=ansible\n");
+    assert_eq!(world.stdout("export --host web-1"), "exported format=ansible&host=web-1\n");
+    assert_eq!(world.stdout("ssh-config export"), "exported format=ssh-config\n");
+    assert_eq!(world.stdout("export fleet.csv"), "");
+    let written = std::fs::read_to_string(world.dir.path().join("fleet.csv")).expect("written");
+    assert_eq!(written, "exported format=csv\n");
+    assert_eq!(world.run("export --format csv --list").status.code(), Some(2));
+    assert_eq!(world.run("export no/such/directory/x").status.code(), Some(1));
+}
+
+#[test]
+fn an_import_is_read_here_and_sent_whole() {
+    let world = World::new();
+    std::fs::write(world.dir.path().join("fleet.csv"), "name\nweb-1\n").expect("written");
+    let output = world.run("import fleet.csv");
+    assert!(text(&output.stderr).contains("1 added, 1 changed, 1 as before"), "{}", text(&output.stderr));
+    let sent = world.daemon.fake.changes().pop().expect("sent");
+    assert_eq!(
+        (sent.line.as_str(), &sent.body),
+        ("POST /v1/inventory/import", &json!({"csv": "name\nweb-1\n", "dry_run": false}))
+    );
+    assert_eq!(world.sent("import fleet.csv --dry-run").body["dry_run"], true);
+    assert_eq!(world.run("import nothing.csv").status.code(), Some(1));
+    std::fs::write(world.dir.path().join("bytes.csv"), [0xff, 0xfe]).expect("written");
+    assert_eq!(world.run("import bytes.csv").status.code(), Some(2));
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub struct Overview {
     pub waiting_deliveries: u32,
     /// Deliveries given up in the last 24 hours.
     pub failed_deliveries: u32,
-    /// What all running xNodes cost per hour, micro-dollars.
+    /// What all xNodes that are billed cost per hour, micro-dollars; own discounts are not taken off.
     pub hourly_cost_micros: UsdMicros,
     /// How probing goes.
     pub probing: ProbingStatus,

@@ -200,7 +200,7 @@ words! {
     }
 }
 
-/// A limit on the hourly cost of running xNodes.
+/// A limit on what xNodes cost: per hour, per month, or both. Own discounts are taken off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Budget {
     /// What it covers.
@@ -208,15 +208,30 @@ pub struct Budget {
     /// Tag or provider label; `global` for everything.
     pub name: String,
     /// Micro-dollars per hour above which an alert is raised.
-    pub hourly_limit_micros: UsdMicros,
+    pub hourly_limit_micros: Option<UsdMicros>,
+    /// Micro-dollars per calendar month (UTC); an alert is raised at 50, 80 and 100 %, each once a month.
+    pub monthly_limit_micros: Option<UsdMicros>,
+    /// Whether a deployment that would go over it is refused.
+    pub block: bool,
     /// What the covered xNodes cost per hour now, micro-dollars.
     pub hourly_cost_micros: UsdMicros,
+    /// What they have cost in this month, micro-dollars.
+    pub month_cost_micros: UsdMicros,
+    /// What the month will have cost at the present rate, micro-dollars.
+    pub month_forecast_micros: UsdMicros,
 }
 
-/// A budget's limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A budget's limits, at least one of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetSet {
-    /// Micro-dollars per hour, positive.
-    pub hourly_limit_micros: UsdMicros,
+    /// Micro-dollars per hour, positive; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hourly_limit_micros: Option<UsdMicros>,
+    /// Micro-dollars per calendar month (UTC), positive; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monthly_limit_micros: Option<UsdMicros>,
+    /// Refuse a deployment that would go over it, default no.
+    #[serde(default)]
+    pub block: bool,
 }

@@ -297,13 +297,8 @@ impl Http {
 
     fn refusal(&self, repeat: Repeat, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ProviderError {
         let provider = self.provider;
-<<<<<<< HEAD
-        let text = String::from_utf8_lossy(body);
-        let json = serde_json::from_slice(body).unwrap_or(Value::String(text.into_owned()));
-=======
         let text = without_secret(&String::from_utf8_lossy(body), &self.secret);
-        let json = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
->>>>>>> refs/heads/h-accounts
+        let json = serde_json::from_str(&text).unwrap_or(Value::String(text));
         if status == StatusCode::TOO_MANY_REQUESTS {
             return ProviderError::RateLimited { provider, after: retry_after(headers) };
         }
@@ -328,7 +323,6 @@ impl Http {
     }
 }
 
-<<<<<<< HEAD
 /// One attempt's error, with the time the vendor wants to be left alone.
 struct Failure {
     error: ProviderError,
@@ -341,13 +335,13 @@ impl From<ProviderError> for Box<Failure> {
     fn from(error: ProviderError) -> Self {
         Self::new(Failure { error, after: None })
     }
-=======
+}
+
 /// A vendor's refusal without the credential, which some repeat. `secret` is the header's value, whose last word
 /// is the credential itself.
 fn without_secret(text: &str, secret: &SecretString) -> String {
     let credential = secret.expose_secret().split_whitespace().next_back().unwrap_or_default();
     if credential.len() < SHORTEST_SECRET { text.to_owned() } else { text.replace(credential, "***") }
->>>>>>> refs/heads/h-accounts
 }
 
 fn repeatable(error: &ProviderError) -> bool {

@@ -5,6 +5,8 @@
 
 pub mod channels;
 pub mod check;
+pub mod costs;
+pub mod exchange;
 pub mod inventory;
 pub mod later;
 pub mod monitor;
@@ -115,6 +117,25 @@ pub enum Command {
     /// Servers at their providers
     #[command(name = "xnode")]
     XNode(xnode::XNodeArgs),
+    /// What the fleet costs, where the money goes, and own discounts
+    #[command(name = "cost-report")]
+    CostReport(costs::CostReportArgs),
+    /// Own discounts, taken off in cost reports
+    Discount(costs::DiscountArgs),
+    /// The servers that are and were, with what each has cost
+    History(costs::HistoryArgs),
+    /// Numbers about the inventory
+    Stats(costs::StatsArgs),
+    /// Forget servers that are long gone
+    #[command(name = "cleanup")]
+    CleanUp(costs::CleanUpArgs),
+    /// Write the inventory for other programs
+    Export(exchange::ExportArgs),
+    /// Read an inventory from CSV: all of it or nothing
+    Import(exchange::ImportArgs),
+    /// The inventory as an OpenSSH client configuration
+    #[command(name = "ssh-config")]
+    SshConfig(exchange::SshConfigArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
     /// What was sent, what waits and why

@@ -341,6 +341,7 @@ impl ChannelSwitches {
     "capsulectl monitor budget" => "limits and what is spent",
     "capsulectl monitor budget set 0.50" => "for everything",
     "capsulectl monitor budget set 0.10 --tag staging" => "for servers with a tag",
+    "capsulectl monitor budget set --monthly 500 --block" => "a month's money, and nothing deployed beyond it",
     "capsulectl monitor budget remove --tag staging" => "no limit any more",
 ))]
 pub struct BudgetArgs {
@@ -355,12 +356,21 @@ pub enum BudgetAction {
     /// Limits and what is spent
     #[command(after_help = examples!("capsulectl monitor budget list -o csv" => "for a spreadsheet"))]
     List,
-    /// Set a limit in US dollars per hour
-    #[command(after_help = examples!("capsulectl monitor budget set 0.50 --provider hetzner" => "for one provider's servers"))]
+    /// Set a limit in US dollars per hour, per month, or both
+    #[command(after_help = examples!(
+        "capsulectl monitor budget set 0.50 --provider hetzner" => "for one provider's servers",
+        "capsulectl monitor budget set --monthly 500 --block" => "told at 50, 80 and 100 %; no deployment goes over it",
+    ))]
     Set {
         /// US dollars per hour, such as 0.50
-        #[arg(value_name = "USD")]
-        limit: UsdMicros,
+        #[arg(value_name = "USD", required_unless_present = "monthly")]
+        limit: Option<UsdMicros>,
+        /// US dollars per calendar month (UTC); told at 50, 80 and 100 %, each once a month
+        #[arg(long, value_name = "USD")]
+        monthly: Option<UsdMicros>,
+        /// Refuse deployments that would go over it
+        #[arg(long)]
+        block: bool,
         /// What it covers.
         #[command(flatten)]
         scope: ScopeArgs,

@@ -6,11 +6,15 @@ pub mod budgets;
 pub mod channels;
 pub mod client_config;
 pub mod config;
+pub mod costs;
 pub mod deliveries;
+pub mod discounts;
 pub mod doctor;
 pub mod documents;
 pub mod events;
+pub mod exchange;
 pub mod health;
+pub mod history;
 pub mod inventory;
 pub mod metrics;
 pub mod names;
@@ -72,6 +76,15 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         },
         Command::XNodes(args) => inventory::list(session, &args.filter).await,
         Command::Monitor(args) => monitor(args.action, session).await,
+        Command::CostReport(args) if args.discounts => discounts::list(session).await,
+        Command::CostReport(args) => costs::report(session, &args).await,
+        Command::Discount(args) => discounts::run(session, args.action).await,
+        Command::History(args) => history::list(session, &args).await,
+        Command::Stats(_) => history::stats(session).await,
+        Command::CleanUp(args) => history::clean_up(session, args.days).await,
+        Command::Export(args) => exchange::export(session, &args).await,
+        Command::Import(args) => exchange::import(session, &args).await,
+        Command::SshConfig(args) => exchange::ssh_config(session, &args.action).await,
         Command::Channel(args) => channels::run(session, args.action).await,
         Command::Templates(args) => templates::run(session, args).await,
         Command::XNode(args) => match args.action {

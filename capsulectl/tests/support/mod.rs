@@ -105,6 +105,23 @@ fn router(fake: Fake) -> Router {
         .route("/v1/thresholds/{tag}", any(async || StatusCode::NO_CONTENT))
         .route("/v1/budgets", get(async || Json(page(budgets()))))
         .route("/v1/budgets/{scope}/{name}", any(async || Json(budgets().remove(0))))
+        .route("/v1/costs", get(async || Json(costs())))
+        .route(
+            "/v1/inventory/export",
+            get(async |uri: Uri| format!("exported {}\n", uri.query().unwrap_or("plain"))),
+        )
+        .route(
+            "/v1/inventory/import",
+            post(async || Json(json!({"rows": 3, "created": 1, "changed": 1, "unchanged": 1}))),
+        )
+        .route("/v1/history", get(async || Json(page(lives()))))
+        .route(
+            "/v1/history/clean-up",
+            post(async || Json(json!({"forgotten": 2, "before": "2026-08-23T12:00:00Z"}))),
+        )
+        .route("/v1/stats", get(async || Json(stats())))
+        .route("/v1/discounts", get(async || Json(page(discounts()))))
+        .route("/v1/discounts/{scope}/{name}", any(async || Json(discounts().remove(0))))
         .route("/v1/operations", get(async || Json(page(vec![operation("running")]))))
         .route("/v1/operations/{id}", get(wait))
         .route("/v1/operations/{id}/cancel", post(async || Json(operation("cancelled"))))
@@ -328,8 +345,61 @@ fn deliveries() -> Vec<Value> {
 }
 
 fn budgets() -> Vec<Value> {
+    vec![json!({"scope": "global", "name": "global", "hourly_limit_micros": 500_000,
+            "monthly_limit_micros": 300_000_000, "block": true, "hourly_cost_micros": 45_000,
+            "month_cost_micros": 21_600_000, "month_forecast_micros": 32_400_000})]
+}
+
+fn costs() -> Value {
+    let xnode = |name: &str, hourly: u64| {
+        json!({"xnode_id": ID, "name": name, "provider": "hetzner", "hourly_micros": hourly,
+            "daily_micros": hourly * 24, "month_micros": hourly * 480})
+    };
+    let group = |name: Option<&str>, xnodes: u64| {
+        let hourly = xnodes * 15_000;
+        json!({"name": name, "xnodes": xnodes, "hourly_micros": hourly, "daily_micros": hourly * 24,
+            "monthly_micros": hourly * 730, "annual_micros": hourly * 8_760, "month_micros": hourly * 480,
+            "forecast_micros": hourly * 720})
+    };
+    let mut report = group(None, 3);
+    report.as_object_mut().expect("an object").remove("name");
+    for (field, value) in [
+        ("at", json!("2026-11-21T00:00:00Z")),
+        ("month", json!("2026-11")),
+        ("discount_micros", json!(1_234_567)),
+        ("by", json!("provider")),
+        ("groups", json!([group(Some("hetzner"), 2), group(None, 1)])),
+        ("most_expensive", json!([xnode("web-1", 15_000)])),
+        ("stopped", json!([])),
+        ("dead", json!([xnode("cache-1", 15_000)])),
+    ] {
+        report[field] = value;
+    }
+    report
+}
+
+fn lives() -> Vec<Value> {
+    let life = |name: &str, terminated: Option<&str>| {
+        json!({"xnode_id": ID, "name": name, "provider": "hetzner", "region": "fsn1", "template": null,
+            "account": null, "tags": ["web"], "deployed_at": "2026-11-01T00:00:00Z",
+            "terminated_at": terminated, "lifetime_seconds": 1_036_800, "total_cost_micros": 4_325_678})
+    };
+    vec![life("web-1", None), life("old-1", Some("2026-11-13T00:00:00Z"))]
+}
+
+fn stats() -> Value {
+    json!({"xnodes": 3, "total_deployed": 4, "total_running": 3, "total_terminated": 1,
+        "total_lifetime_cost_micros": 25_925_678, "hourly_micros": 45_000,
+        "by_status": [{"status": "running", "xnodes": 3}, {"status": "stopped", "xnodes": 0}],
+        "by_health": [{"health": "healthy", "xnodes": 2}, {"health": "unhealthy", "xnodes": 1}],
+        "by_provider": [{"name": "hetzner", "xnodes": 2}, {"name": null, "xnodes": 1}],
+        "by_region": [{"name": "fsn1", "xnodes": 3}], "by_tag": []})
+}
+
+fn discounts() -> Vec<Value> {
     vec![
-        json!({"scope": "global", "name": "global", "hourly_limit_micros": 500_000, "hourly_cost_micros": 45_000}),
+        json!({"scope": "provider", "name": "hetzner", "basis_points": 1_250, "valid_from": "2026-01-01T00:00:00Z",
+            "valid_until": null}),
     ]
 }
 

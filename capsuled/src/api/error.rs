@@ -78,8 +78,11 @@ pub enum ApiError {
     #[error("the body must be sent as application/json")]
     UnsupportedMediaType,
     /// The body is larger than we read.
-    #[error("the body is larger than 1 MiB")]
-    BodyTooLarge,
+    #[error("the body is larger than {} MiB", limit >> 20)]
+    BodyTooLarge {
+        /// The most we read here, in bytes.
+        limit: usize,
+    },
     /// The body did not arrive in time.
     #[error("the body did not arrive within 30 seconds")]
     BodyTooSlow,
@@ -152,7 +155,7 @@ impl ApiError {
                 Shown::new(S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Not JSON")
                     .hint("send the header `Content-Type: application/json`")
             }
-            Self::BodyTooLarge => Shown::new(S::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large"),
+            Self::BodyTooLarge { .. } => Shown::new(S::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large"),
             Self::BodyTooSlow => Shown::new(S::REQUEST_TIMEOUT, "body_too_slow", "Body too slow"),
             Self::BodyCut => Shown::new(S::BAD_REQUEST, "body_cut", "Body ended early"),
             Self::IfMatchMissing => {
@@ -184,7 +187,7 @@ impl ApiError {
 
     /// Whether the rest of the request is not worth reading.
     const fn ends_connection(&self) -> bool {
-        matches!(self, Self::BodyTooLarge | Self::BodyTooSlow | Self::BodyCut)
+        matches!(self, Self::BodyTooLarge { .. } | Self::BodyTooSlow | Self::BodyCut)
     }
 }
 

@@ -5,12 +5,14 @@
 
 mod caller;
 mod checks;
+mod costs;
 mod facts;
 mod host_keys;
 mod offers;
 
 pub use caller::{Caller, IdempotencyKey};
 pub use checks::{CheckKey, CheckLimits, CheckPlan, CheckState, Finding, XNodeKey};
+pub use costs::{Attribution, BillingReason, PriceInterval, Rate};
 pub use facts::{AlertDraft, CheckFact, Condition, XNodeFacts};
 pub use host_keys::fingerprint;
 pub use offers::{LiveCatalogue, LiveRegion, Offer};

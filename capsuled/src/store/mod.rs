@@ -24,6 +24,7 @@ pub mod alerts;
 pub mod audit;
 pub mod channels;
 pub mod checks;
+pub mod costs;
 pub mod deliveries;
 pub mod events;
 pub mod idempotency;

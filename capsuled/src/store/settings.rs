@@ -1,6 +1,6 @@
 //! Settings, thresholds by tag, budgets.
 
-use capsule_api::{Budget, BudgetScope, Settings, Tag, ThresholdOverrides, UsdMicros};
+use capsule_api::{Budget, BudgetScope, BudgetSet, Settings, Tag, ThresholdOverrides, UsdMicros};
 use sqlx::SqliteConnection;
 
 use super::{StoreError, Tx, json, parse, to_json};
@@ -80,17 +80,10 @@ pub async fn delete_tag_thresholds(tx: &mut Tx, tag: &Tag) -> Result<bool, Store
     Ok(done.rows_affected() == 1)
 }
 
-/// Every budget with its present cost.
+/// Every budget, without what it covers costing.
 pub async fn budgets(connection: &mut SqliteConnection) -> Result<Vec<Budget>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT b.scope, b.name, b.hourly_limit_micros,
-            (SELECT ifnull(SUM(x.hourly_cost_micros), 0) FROM xnodes AS x
-             WHERE x.status = 'running'
-                AND (b.scope = 'global'
-                     OR (b.scope = 'provider' AND x.provider = b.name)
-                     OR (b.scope = 'tag' AND b.name IN (SELECT value FROM json_each(x.tags))))) AS "cost!: i64"
-         FROM budgets AS b
-         ORDER BY b.scope, b.name"#
+        "SELECT scope, name, hourly_limit_micros, monthly_limit_micros, block FROM budgets ORDER BY scope, name"
     )
     .fetch_all(connection)
     .await?;
@@ -99,8 +92,12 @@ pub async fn budgets(connection: &mut SqliteConnection) -> Result<Vec<Budget>, S
             Ok(Budget {
                 scope: parse("budget scope", &row.scope)?,
                 name: row.name,
-                hourly_limit_micros: UsdMicros(row.hourly_limit_micros),
-                hourly_cost_micros: UsdMicros(row.cost),
+                hourly_limit_micros: row.hourly_limit_micros.map(UsdMicros),
+                monthly_limit_micros: row.monthly_limit_micros.map(UsdMicros),
+                block: row.block == 1,
+                hourly_cost_micros: UsdMicros(0),
+                month_cost_micros: UsdMicros(0),
+                month_forecast_micros: UsdMicros(0),
             })
         })
         .collect()
@@ -111,20 +108,77 @@ pub async fn budgets_in(tx: &mut Tx) -> Result<Vec<Budget>, StoreError> {
     budgets(tx.connection()).await
 }
 
-/// Sets a budget's limit.
+/// Sets a budget's limits. With another monthly limit its shares are told anew.
 pub async fn set_budget(
     tx: &mut Tx,
     scope: BudgetScope,
     name: &str,
-    limit: UsdMicros,
+    set: BudgetSet,
+) -> Result<(), StoreError> {
+    let scope = scope.as_str();
+    let hourly = set.hourly_limit_micros.map(|limit| limit.0);
+    let monthly = set.monthly_limit_micros.map(|limit| limit.0);
+    sqlx::query!(
+        "DELETE FROM budget_marks WHERE scope = ?1 AND name = ?2
+            AND EXISTS (SELECT 1 FROM budgets WHERE scope = ?1 AND name = ?2 AND monthly_limit_micros IS NOT ?3)",
+        scope,
+        name,
+        monthly
+    )
+    .execute(tx.connection())
+    .await?;
+    sqlx::query!(
+        "INSERT INTO budgets (scope, name, hourly_limit_micros, monthly_limit_micros, block)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (scope, name) DO UPDATE SET
+            hourly_limit_micros = excluded.hourly_limit_micros,
+            monthly_limit_micros = excluded.monthly_limit_micros, block = excluded.block",
+        scope,
+        name,
+        hourly,
+        monthly,
+        set.block
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The shares of monthly limits that were told in a month: scope, name, percent.
+pub async fn budget_marks(tx: &mut Tx, month: &str) -> Result<Vec<(BudgetScope, String, u8)>, StoreError> {
+    let rows = sqlx::query!("SELECT scope, name, percent FROM budget_marks WHERE month = ?1", month)
+        .fetch_all(tx.connection())
+        .await?;
+    rows.into_iter()
+        .map(|row| Ok((parse("budget scope", &row.scope)?, row.name, u8::try_from(row.percent).unwrap_or(0))))
+        .collect()
+}
+
+/// Notes that a share of a monthly limit is told, and forgets the months before. A budget that is gone has none.
+pub async fn set_budget_mark(
+    tx: &mut Tx,
+    scope: BudgetScope,
+    name: &str,
+    month: &str,
+    percent: u8,
 ) -> Result<(), StoreError> {
     let scope = scope.as_str();
     sqlx::query!(
-        "INSERT INTO budgets (scope, name, hourly_limit_micros) VALUES (?1, ?2, ?3)
-         ON CONFLICT (scope, name) DO UPDATE SET hourly_limit_micros = excluded.hourly_limit_micros",
+        "DELETE FROM budget_marks WHERE scope = ?1 AND name = ?2 AND month < ?3",
         scope,
         name,
-        limit.0
+        month
+    )
+    .execute(tx.connection())
+    .await?;
+    sqlx::query!(
+        "INSERT INTO budget_marks (scope, name, month, percent)
+         SELECT scope, name, ?3, ?4 FROM budgets WHERE scope = ?1 AND name = ?2
+         ON CONFLICT (scope, name, month) DO UPDATE SET percent = excluded.percent",
+        scope,
+        name,
+        month,
+        percent
     )
     .execute(tx.connection())
     .await?;

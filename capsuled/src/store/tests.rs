@@ -91,7 +91,10 @@ async fn a_job_that_fails_leaves_nothing_and_takes_nobody_with_it() {
                             tx,
                             capsule_api::BudgetScope::Tag,
                             &format!("t{n}"),
-                            capsule_api::UsdMicros(1),
+                            capsule_api::BudgetSet {
+                                hourly_limit_micros: Some(capsule_api::UsdMicros(1)),
+                                ..Default::default()
+                            },
                         )
                         .await?;
                         tx.emit(EventKind::SettingsChanged, &n.to_string(), &n).await?;

@@ -266,7 +266,9 @@ pub async fn insert(tx: &mut Tx, new: &StoredXNode) -> Result<Option<XNodeKey>, 
         return Ok(None);
     }
     let key = XNodeKey(done.last_insert_rowid());
-    set_placement(tx, key, x.placement.as_ref()).await?;
+    if x.placement.is_some() {
+        set_placement(tx, key, x.placement.as_ref()).await?;
+    }
     checks::replace(tx, key, &x.checks).await?;
     Ok(Some(key))
 }
@@ -443,6 +445,11 @@ pub async fn list(
     Ok(stored)
 }
 
+/// Every xNode inside a transaction, by name, checks included.
+pub async fn list_in(tx: &mut Tx) -> Result<Vec<StoredXNode>, StoreError> {
+    list(tx.connection(), &Filter::default(), i64::MAX).await
+}
+
 /// Writes the confirmed health.
 pub async fn set_health(
     tx: &mut Tx,
@@ -482,16 +489,6 @@ pub async fn set_foreign_host_key(
     .execute(tx.connection())
     .await?;
     Ok(())
-}
-
-/// What running xNodes cost per hour in micro-dollars: all, by tag and by provider.
-pub async fn hourly_cost(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let total = sqlx::query_scalar!(
-        r#"SELECT ifnull(SUM(hourly_cost_micros), 0) AS "total!: i64" FROM xnodes WHERE status = 'running'"#
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
 }
 
 /// xNodes by health.

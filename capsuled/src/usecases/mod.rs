@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod alerts;
 pub mod audit;
 pub mod channels;
+pub mod costs;
 pub mod deliveries;
 pub mod events;
 pub mod exposition;

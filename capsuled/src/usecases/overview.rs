@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::UseCaseError;
 use crate::{
     context::Context,
-    store::{alerts, channels, checks, deliveries, xnodes},
+    store::{alerts, channels, checks, costs, deliveries, xnodes},
 };
 
 /// Everything counted.
@@ -26,7 +26,7 @@ pub async fn get(context: &Context) -> Result<Overview, UseCaseError> {
         channels: u32::try_from(enabled).unwrap_or(u32::MAX),
         waiting_deliveries,
         failed_deliveries,
-        hourly_cost_micros: UsdMicros(xnodes::hourly_cost(&mut reader).await?),
+        hourly_cost_micros: UsdMicros(costs::hourly(&mut reader).await?),
         probing: context.live.probing(),
         icmp: context.live.icmp(),
         started_at: context.started_at,
@@ -37,7 +37,7 @@ pub async fn get(context: &Context) -> Result<Overview, UseCaseError> {
 pub async fn is_ready(context: &Context) -> bool {
     let looked = async {
         let mut reader = context.store.reader().await?;
-        xnodes::hourly_cost(&mut reader).await
+        costs::hourly(&mut reader).await
     };
     looked.await.is_ok()
 }

@@ -6,7 +6,7 @@ use capsule_api::{
 };
 use serde_json::json;
 
-use super::{Expected, UseCaseError};
+use super::{Expected, UseCaseError, costs};
 use crate::{
     context::Context,
     model::Caller,
@@ -158,7 +158,7 @@ pub async fn delete_tag_thresholds(context: &Context, by: &Caller, tag: Tag) -> 
 
 /// Every budget with what it covers costing now.
 pub async fn budgets(context: &Context) -> Result<Vec<Budget>, UseCaseError> {
-    Ok(settings::budgets(&mut *context.store.reader().await?).await?)
+    Ok(costs::budgets(context).await?)
 }
 
 /// Sets a budget.
@@ -172,16 +172,13 @@ pub async fn set_budget(
     name: String,
     set: BudgetSet,
 ) -> Result<Budget, UseCaseError> {
-    let limit = set.hourly_limit_micros;
-    if limit <= UsdMicros(0) {
-        return Err(UseCaseError::invalid("hourly_limit_micros", "it must be positive"));
-    }
+    refuse_limits(&set)?;
     refuse_name(scope, &name)?;
     let budget = context
         .store
         .change(by, "set_budget", format!("{scope} {name}"), move |tx| {
             Box::pin(async move {
-                settings::set_budget(tx, scope, &name, limit).await?;
+                settings::set_budget(tx, scope, &name, set).await?;
                 let budget = find_budget(tx, scope, &name).await?;
                 tx.emit(EventKind::SettingsChanged, &format!("{scope}/{name}"), &budget).await?;
                 Ok::<_, UseCaseError>(budget)
@@ -190,6 +187,25 @@ pub async fn set_budget(
         .await?;
     context.wakes.inventory_changed();
     Ok(budget)
+}
+
+fn refuse_limits(set: &BudgetSet) -> Result<(), UseCaseError> {
+    let limits = [
+        ("hourly_limit_micros", set.hourly_limit_micros),
+        ("monthly_limit_micros", set.monthly_limit_micros),
+    ];
+    for (field, limit) in limits {
+        if limit.is_some_and(|limit| limit <= UsdMicros(0)) {
+            return Err(UseCaseError::invalid(field, "it must be positive"));
+        }
+    }
+    if limits.iter().all(|(_, limit)| limit.is_none()) {
+        return Err(UseCaseError::invalid(
+            "hourly_limit_micros",
+            "a budget needs an hourly or a monthly limit",
+        ));
+    }
+    Ok(())
 }
 
 fn refuse_name(scope: BudgetScope, name: &str) -> Result<(), UseCaseError> {
@@ -209,7 +225,7 @@ fn refuse_name(scope: BudgetScope, name: &str) -> Result<(), UseCaseError> {
 }
 
 async fn find_budget(tx: &mut Tx, scope: BudgetScope, name: &str) -> Result<Budget, UseCaseError> {
-    let all = settings::budgets_in(tx).await?;
+    let all = costs::budgets_in(tx).await?;
     let found = all.into_iter().find(|budget| budget.scope == scope && budget.name == name);
     found.ok_or_else(|| no_budget(scope, name))
 }
@@ -232,7 +248,7 @@ pub async fn delete_budget(
                 if !settings::delete_budget(tx, scope, &name).await? {
                     return Err(no_budget(scope, &name));
                 }
-                let gone = json!({"scope": scope, "name": name, "hourly_limit_micros": null});
+                let gone = json!({"scope": scope, "name": name, "hourly_limit_micros": null, "monthly_limit_micros": null});
                 tx.emit(EventKind::SettingsChanged, &format!("{scope}/{name}"), &gone).await?;
                 Ok(())
             })

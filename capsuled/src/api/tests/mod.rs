@@ -3,9 +3,11 @@
 mod accounts;
 mod changes;
 mod connections;
+mod costs;
 mod document;
 mod events;
 mod inventory;
+mod records;
 mod refusals;
 mod roles;
 mod templates;

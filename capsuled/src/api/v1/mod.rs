@@ -2,10 +2,12 @@
 
 mod alerts;
 mod channels;
+mod costs;
 mod health;
 mod metrics;
 mod operations;
 mod providers;
+mod records;
 mod server;
 mod settings;
 mod templates;
@@ -13,6 +15,7 @@ mod xnodes;
 
 use utoipa_axum::router::OpenApiRouter;
 
+pub(super) use self::records::IMPORT;
 use super::Api;
 
 /// Everything under `/v1` that answers with JSON.
@@ -26,6 +29,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(channels::routes())
         .merge(settings::routes())
         .merge(templates::routes())
+        .merge(costs::routes())
+        .merge(records::routes())
         .merge(operations::routes())
         .merge(providers::routes())
 }

@@ -26,7 +26,7 @@ use std::time::Duration;
 use capsule_api::{Alert, AlertKind, AlertState, Cause};
 use jiff::Timestamp;
 
-pub use budgets::{BudgetVerdict, judge_budgets};
+pub use budgets::{BudgetVerdict, Mark, judge_budgets};
 pub use reconcile::{AlertAction, reconcile};
 
 use crate::model::{AlertDraft, CheckKey, Condition, XNodeFacts};

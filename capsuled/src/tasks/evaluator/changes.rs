@@ -2,27 +2,37 @@
 //! have subjects of their own.
 
 use capsule_api::{
-    Alert, AlertChangeKind, AlertId, AlertKind, AlertState, BudgetScope, Subject, SubjectKind, Tag,
+    Alert, AlertChangeKind, AlertId, AlertKind, AlertState, Budget, BudgetScope, Subject, SubjectKind, Tag,
 };
 use uuid::Uuid;
 
 use crate::{
-    rules::alerts::{self as rules, AlertAction},
+    rules::{
+        alerts::{self as rules, AlertAction, Mark},
+        costs::Month,
+    },
     store::{StoreError, Tx, alerts, settings},
     usecases::telling::{Happening, tell},
 };
 
-/// Judges every budget; `true` when an alert changed.
-pub(super) async fn judge_budgets(tx: &mut Tx) -> Result<bool, StoreError> {
+/// Judges `budgets` as they were read, with what they cover costing; `true` when an alert changed. One that
+/// was removed meanwhile rings the evaluator again.
+pub(super) async fn judge_budgets(tx: &mut Tx, budgets: &[Budget]) -> Result<bool, StoreError> {
     let now = tx.now();
-    let budgets = settings::budgets_in(tx).await?;
+    let month = Month::of(now).to_string();
+    let told = settings::budget_marks(tx, &month).await?;
+    let told: Vec<Mark> =
+        told.into_iter().map(|(scope, name, percent)| Mark { scope, name, percent }).collect();
     let open: Vec<Alert> = alerts::list_open_in(tx)
         .await?
         .into_iter()
         .filter(|alert| alert.kind == AlertKind::CostThreshold)
         .collect();
     let mut changed = false;
-    for verdict in rules::judge_budgets(&budgets, &open, now) {
+    for verdict in rules::judge_budgets(budgets, &open, &told, now) {
+        if let Some(mark) = &verdict.mark {
+            settings::set_budget_mark(tx, mark.scope, &mark.name, &month, mark.percent).await?;
+        }
         let own: Vec<Alert> = open.iter().filter(|alert| alert.subject == verdict.subject).cloned().collect();
         let tags: Vec<Tag> = match verdict.subject.kind {
             SubjectKind::Tag => verdict.subject.id.parse().into_iter().collect(),

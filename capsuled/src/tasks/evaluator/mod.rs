@@ -32,13 +32,15 @@ use crate::{
         Lane, StoreError, alerts, checks, settings,
         xnodes::{self, StoredXNode},
     },
-    usecases::watching,
+    usecases::{costs, watching},
 };
 
 /// xNodes judged in one transaction.
 const AT_ONCE: usize = 50;
 /// How often health is looked at without news: a prober that fell silent shows as `unknown`.
 const SWEEP: Duration = Duration::from_secs(30);
+/// How often budgets are judged without news.
+const BETWEEN_BUDGETS: Duration = Duration::from_secs(300);
 
 struct Evaluator {
     context: Context,
@@ -50,6 +52,8 @@ struct Evaluator {
     /// Whether the inventory changed since it was read, and when that was.
     outdated: bool,
     read_at: Option<Duration>,
+    /// When the budgets were judged last.
+    budgets_at: Duration,
     /// Who waits until what was known when they asked is on disk.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -71,6 +75,7 @@ pub async fn run(context: Context, handle: TaskHandle, stop: CancellationToken) 
         reconsider: BTreeMap::new(),
         outdated: true,
         read_at: None,
+        budgets_at: Duration::ZERO,
         waiting: Vec::new(),
     };
     let mut swept = context.clock.elapsed();
@@ -110,7 +115,12 @@ impl Evaluator {
         if self.outdated && rested {
             self.read_inventory().await?;
             self.judge_budgets().await?;
-            (self.outdated, self.read_at) = (false, Some(now));
+            (self.outdated, self.read_at, self.budgets_at) = (false, Some(now), now);
+        }
+        // A month's cost grows while nobody changes anything.
+        if self.budgets_at + BETWEEN_BUDGETS <= now {
+            self.judge_budgets().await?;
+            self.budgets_at = now;
         }
         // Before the changes, so that whatever those who wait have seen is among them.
         self.waiting.extend(self.context.wakes.take_judge_now());
@@ -263,10 +273,13 @@ impl Evaluator {
     }
 
     async fn judge_budgets(&self) -> Result<(), StoreError> {
+        let budgets = costs::budgets(&self.context).await?;
         let changed = self
             .context
             .store
-            .write::<_, StoreError>(Lane::Alerts, |tx| Box::pin(async move { judge_budgets(tx).await }))
+            .write::<_, StoreError>(Lane::Alerts, move |tx| {
+                Box::pin(async move { judge_budgets(tx, &budgets).await })
+            })
             .await?;
         if changed {
             self.context.wakes.outbox.ring();

@@ -36,6 +36,19 @@ pub(super) async fn check(store: &Store, xnode: &XNode) -> Result<(), UseCaseErr
     }
 }
 
+/// What is wrong with the jump hosts of `wanted` among `all` xNodes, as they are going to be.
+pub(super) fn faults<'a>(
+    all: impl IntoIterator<Item = &'a XNode>,
+    wanted: &[XNodeId],
+) -> Vec<(XNodeId, UseCaseError)> {
+    let mut inventory = Inventory { ids: HashMap::new(), jumps: HashMap::new() };
+    for xnode in all {
+        inventory.ids.insert(xnode.name.as_str().to_ascii_lowercase(), xnode.id);
+        inventory.jumps.extend(xnode.ssh.jump.clone().map(|jump| (xnode.id, jump)));
+    }
+    wanted.iter().filter_map(|id| Some((*id, follow(&inventory, *id).err()?))).collect()
+}
+
 /// Refuses `jump` as the jump host of `id` when it leads nowhere or back.
 pub(super) async fn check_of(store: &Store, id: XNodeId, jump: &str) -> Result<(), UseCaseError> {
     let mut inventory = inventory(store).await?;

@@ -4,6 +4,8 @@
 //! daemon opens no path for somebody who could not open it themselves.
 
 mod change;
+mod export;
+mod import;
 mod jump;
 mod validate;
 
@@ -14,8 +16,11 @@ use capsule_api::{
 };
 use uuid::Uuid;
 
+pub use export::export;
+pub use import::import;
+
 use super::{
-    Expected, Listing, Slice, UseCaseError, find_named,
+    Expected, Listing, Slice, UseCaseError, costs, find_named,
     telling::{self, Happening},
 };
 use crate::{
@@ -167,6 +172,7 @@ async fn add(store: &Store, by: &Caller, row: StoredXNode) -> Result<XNode, UseC
                     let name = row.xnode.name.to_string();
                     return Err(UseCaseError::NameTaken { what: WHAT, name });
                 }
+                costs::follow(tx, None, Some(&row.xnode), tx.now()).await?;
                 announce(tx, EventKind::XNodeCreated, row.xnode.id).await
             })
         })
@@ -208,10 +214,12 @@ pub async fn update(
             Box::pin(async move {
                 let mut stored = store::xnodes::find_in(tx, id).await?.ok_or_else(|| not_found(&given))?;
                 expected.check(WHAT, stored.xnode.revision)?;
+                let before = stored.xnode.clone();
                 stored.xnode.updated_at = tx.now();
                 change.apply(&mut stored, &global)?;
                 validate::xnode(&stored.xnode)?;
                 write(tx, &stored).await?;
+                costs::follow(tx, Some(&before), Some(&stored.xnode), tx.now()).await?;
                 announce(tx, EventKind::XNodeUpdated, id).await
             })
         })
@@ -254,6 +262,7 @@ pub async fn delete(
                 expected.check(WHAT, stored.xnode.revision)?;
                 end_alerts(tx, &stored.xnode, &actor).await?;
                 store::xnodes::delete(tx, stored.key, None).await?;
+                costs::follow(tx, Some(&stored.xnode), None, tx.now()).await?;
                 tx.emit(EventKind::XNodeDeleted, &id.to_string(), &stored.xnode).await?;
                 Ok::<_, UseCaseError>(())
             })
