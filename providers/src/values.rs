@@ -13,7 +13,7 @@ pub(crate) fn read<T: DeserializeOwned>(provider: ProviderName, raw: &Value) -> 
 }
 
 /// `text`, if it can stand in a path as it is: no vendor has an id or a region of other characters.
-pub(crate) fn segment<'a>(provider: ProviderName, text: &'a str) -> Result<&'a str> {
+pub(crate) fn segment(provider: ProviderName, text: &str) -> Result<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || text.starts_with('.') || 128 < text.len() || !text.chars().all(plain) {
         return Err(ProviderError::NotFound {
@@ -61,7 +61,7 @@ fn one_size(text: &str) -> Option<u64> {
     let size: f64 = before[start..].parse().ok()?;
     let count = before[..start].trim_end().strip_suffix('X').and_then(last_number).unwrap_or(1);
     let total = (size * factor * f64::from(count)).round();
-    (0.0 <= total && total < 1e12).then_some(total as u64)
+    (0.0..1e12).contains(&total).then_some(total as u64)
 }
 
 fn last_number(text: &str) -> Option<u32> {

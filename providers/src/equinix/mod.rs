@@ -75,10 +75,10 @@ struct Equinix {
     project: String,
 }
 
-/// Where no connection comes about there is no service any more; one that answers with a fault is alive.
+/// Where no connection comes about there is no service any more; one that answers late or with a fault is alive.
 fn ended(error: ProviderError) -> ProviderError {
     match error {
-        ProviderError::Unavailable { detail, .. } if !detail.starts_with(|c: char| c.is_ascii_digit()) => {
+        ProviderError::Unavailable { detail, .. } if detail.contains("(Connect)") => {
             ProviderError::Ended { provider: PROVIDER, date: ENDED }
         }
         other => other,

@@ -149,10 +149,10 @@ impl Hivelocity {
     /// The number of the first key, uploaded where it is missing.
     async fn key(&self, key: &str) -> Result<u64> {
         for known in self.list("/ssh_key/").await? {
-            if let (Some(text), Some(id)) = (known["publicKey"].as_str(), known["sshKeyId"].as_u64()) {
-                if is_same_key(text, key) {
-                    return Ok(id);
-                }
+            if let (Some(text), Some(id)) = (known["publicKey"].as_str(), known["sshKeyId"].as_u64())
+                && is_same_key(text, key)
+            {
+                return Ok(id);
             }
         }
         let body = json!({"name": key_name(key), "publicKey": key.trim()});

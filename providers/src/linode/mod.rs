@@ -30,7 +30,7 @@ use crate::{
     http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
     record::{with_marks, without_secrets},
     timestamp,
-    values::{found, read, segment, unknown_outcome},
+    values::{found, read, unknown_outcome},
 };
 
 pub(crate) const ENTRY: Entry = Entry { fields: &[api_key("LINODE_API_KEY")], ended: None, connect };
@@ -200,23 +200,15 @@ impl Linode {
     /// User data goes through Linode's metadata service, which not every region and image has; without it the
     /// server would come up and never hear of it.
     async fn takes_user_data(&self, new: &NewInstance) -> Result<()> {
-        let refusal = |what: String| ProviderError::Invalid { provider: PROVIDER, detail: what };
-        let has = |record: &Value, word: &str| {
-            let words = record["capabilities"].as_array();
-            words.is_some_and(|words| words.iter().any(|have| have.as_str() == Some(word)))
-        };
-        let region = segment(PROVIDER, &new.region)?;
-        let region: Value = self.http.send(Call::get(format!("/regions/{region}"))).await?.json()?;
-        if !has(&region, "Metadata") {
-            return Err(refusal(format!("region {} takes no user data", new.region)));
-        }
-        let id = image(&new.image);
-        let (owner, name) = id.split_once('/').unwrap_or(("", &id));
-        // The slash belongs to the image's id.
-        let escaped = format!("{}%2F{}", segment(PROVIDER, owner)?, segment(PROVIDER, name)?);
-        let record: Value = self.http.send(Call::get(format!("/images/{escaped}"))).await?.json()?;
-        if !has(&record, "cloud-init") {
-            return Err(refusal(format!("image {id} takes no user data")));
+        let image = image(&new.image);
+        for (list, id, word) in [("/regions", &new.region, "Metadata"), ("/images", &image, "cloud-init")] {
+            let rows: Vec<Value> = self.all(list, None).await?;
+            let row = rows.iter().find(|row| row["id"].as_str() == Some(id));
+            let words = row.and_then(|row| row["capabilities"].as_array());
+            if !words.is_some_and(|words| words.iter().any(|have| have.as_str() == Some(word))) {
+                let detail = format!("{id} in {list} takes no user data: it has not `{word}`");
+                return Err(ProviderError::Invalid { provider: PROVIDER, detail });
+            }
         }
         Ok(())
     }

@@ -144,8 +144,13 @@ async fn a_creation_carries_its_mark_and_all_that_makes_it_reachable() {
     let mark = mark();
     let label = mark.to_string();
     let (server, client) = linode(move |seen| match seen.line().as_str() {
-        "GET /v4/regions/us-east" => answer(200, json!({"capabilities": ["Metadata"]})),
-        "GET /v4/images/linode%2Fubuntu24.04" => answer(200, json!({"capabilities": ["cloud-init"]})),
+        "GET /v4/regions" => {
+            answer(200, json!({"pages": 1, "data": [{"id": "us-east", "capabilities": ["Metadata"]}]}))
+        }
+        "GET /v4/images" => {
+            let row = json!({"id": "linode/ubuntu24.04", "capabilities": ["cloud-init"]});
+            answer(200, json!({"pages": 1, "data": [row]}))
+        }
         _ => answer(200, json!({"id": 7, "label": label, "status": "provisioning", "root_password": "x"})),
     })
     .await;
@@ -166,10 +171,13 @@ async fn a_creation_carries_its_mark_and_all_that_makes_it_reachable() {
 
 #[tokio::test]
 async fn user_data_is_refused_where_nobody_would_read_it() {
-    let (server, client) = linode(|_| answer(200, json!({"capabilities": ["Linodes"]}))).await;
+    let (server, client) = linode(|_| {
+        answer(200, json!({"pages": 1, "data": [{"id": "us-east", "capabilities": ["Linodes"]}]}))
+    })
+    .await;
     let error = client.prepare(&new(&mark())).await.expect_err("no metadata service");
     assert_eq!(error.code(), "invalid");
-    assert_eq!(server.lines(), ["GET /v4/regions/us-east"], "nothing was made");
+    assert_eq!(server.lines(), ["GET /v4/regions"], "nothing was made");
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ fn linode() -> Case {
         mock: "linode",
         provider: ProviderName::Linode,
         credential: &[("api_key", "0")],
-        new: vec![new_instance("g6-nanode-1", "us-east")],
+        new: vec![new_instance("g6-nanode-1", "us-iad")],
         references: vec![reference("123", "")],
     }
 }
