@@ -276,7 +276,7 @@ async fn found_everywhere(moto: &Moto, reference: &InstanceRef, new: &NewInstanc
         let marked = provider.find_marked(&new.mark, "us-east-1").await.expect("looked");
         assert_eq!(
             marked.iter().map(|instance| instance.reference()).collect::<Vec<_>>(),
-            [reference.clone()]
+            std::slice::from_ref(reference)
         );
         assert!(provider.find_marked(&new.mark, "eu-west-1").await.expect("looked").is_empty());
         let all = provider.instances().await.expect("listed");

@@ -1,7 +1,7 @@
 //! The SDK's clients for one account: credentials, one client a region, deadlines, and the one way out.
 //!
-//! The SDK signs, encodes and repeats; the numbers are ours. Its own log lines hold whole requests, user data
-//! among them, so it runs without a subscriber and each call is told of here instead.
+//! The SDK signs, encodes and repeats; the numbers are ours. It runs without a subscriber: what it would log of
+//! a request, which may hold user data, is up to its version, and each call is told of here instead.
 
 use std::{
     collections::HashMap,

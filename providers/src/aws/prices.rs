@@ -13,7 +13,8 @@ use crate::{Catalogue, Offer, Region, Result};
 /// The region that [`HOURLY_MICROS`] is for.
 const PRICED_REGION: &str = "us-east-1";
 
-/// Linux, on demand, shared hardware, in millionths of a US dollar per hour; list prices of 2026-11.
+/// Linux, on demand, shared hardware, in millionths of a US dollar per hour. The well-known list
+/// prices, not fetched from anywhere.
 const HOURLY_MICROS: &[(&str, i64)] =
     &[("t3.micro", 10_400), ("t3.medium", 41_600), ("m5.large", 96_000), ("c5.2xlarge", 340_000)];
 
