@@ -54,15 +54,12 @@ impl TemplateFilterArgs {
 
 /// `templates`.
 #[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = examples!(
-        "capsulectl templates" => "what can be had, cheapest first",
-        "capsulectl templates --min-cpu 4 --min-memory 8 --max-price 0.10" => "what fits",
-        "capsulectl templates show do-basic-1" => "one of them, with its regions",
-        "capsulectl templates refresh" => "ask the providers for their prices now",
-    )
-)]
+#[command(after_help = examples!(
+    "capsulectl templates" => "what can be had, cheapest first",
+    "capsulectl templates --min-cpu 4 --min-memory 8 --max-price 0.10" => "what fits",
+    "capsulectl templates show do-basic-1" => "one of them, with its regions",
+    "capsulectl templates refresh" => "ask the providers for their prices now",
+))]
 pub struct TemplatesArgs {
     /// What to do; absent: list.
     #[command(subcommand)]
