@@ -34,6 +34,10 @@ pub fn add_to(mut root: Command) -> Command {
             root = root.subcommand(command.hide(true));
             continue;
         };
+        if root.find_subcommand(group).is_some() {
+            root = root.mut_subcommand(group, |parent| parent.subcommand(command.hide(true)));
+            continue;
+        }
         if !groups.iter().any(|(name, _)| *name == group) {
             groups.push((group, self::group(group)));
         }

@@ -8,6 +8,7 @@ pub mod check;
 pub mod inventory;
 pub mod later;
 pub mod monitor;
+pub mod providers;
 pub mod records;
 pub mod styles;
 pub mod values;
@@ -108,6 +109,10 @@ pub enum Command {
     XNodes(inventory::XNodesArgs),
     /// Health, metrics, alerts and how they are watched
     Monitor(monitor::MonitorArgs),
+    /// The clouds: what they sell, and whether their credentials work
+    Providers(providers::ProvidersArgs),
+    /// A cloud's accounts, and what it really has
+    Provider(providers::ProviderArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
     /// What was sent, what waits and why

@@ -16,6 +16,8 @@ pub mod metrics;
 pub mod names;
 pub mod operations;
 pub mod overview;
+pub mod provider_fields;
+pub mod providers;
 pub mod records;
 pub mod ssh;
 pub mod status;
@@ -69,6 +71,8 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         },
         Command::XNodes(args) => inventory::list(session, &args.filter).await,
         Command::Monitor(args) => monitor(args.action, session).await,
+        Command::Providers(args) => providers::list(session, args.detailed).await,
+        Command::Provider(args) => providers::run(session, args.action).await,
         Command::Channel(args) => channels::run(session, args.action).await,
         Command::Deliveries(args) => deliveries::run(session, args).await,
         Command::Operations(args) => operations::run(session, args).await,
