@@ -145,6 +145,19 @@ impl Client {
         self.call(request, self.answer_deadline).await
     }
 
+    /// Changes a thing in the given state; the daemon may need up to `hold` before it answers.
+    pub async fn patch_held(
+        &self,
+        path: &str,
+        on: Precondition<'_>,
+        body: &impl Serialize,
+        hold: Duration,
+    ) -> Result<Answer> {
+        let mut request = request(Method::PATCH, path, Body::of(body)?);
+        add_precondition(&mut request, on)?;
+        self.call(request, self.answer_deadline + hold).await
+    }
+
     /// Sets a thing as a whole.
     pub async fn put(&self, path: &str, body: &impl Serialize) -> Result<Answer> {
         self.call(request(Method::PUT, path, Body::of(body)?), self.answer_deadline).await

@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod inventory;
 pub mod later;
 pub mod monitor;
+pub mod providers;
 pub mod records;
 pub mod styles;
 pub mod templates;
@@ -136,6 +137,10 @@ pub enum Command {
     /// The inventory as an OpenSSH client configuration
     #[command(name = "ssh-config")]
     SshConfig(exchange::SshConfigArgs),
+    /// The clouds: what they sell, and whether their credentials work
+    Providers(providers::ProvidersArgs),
+    /// A cloud's accounts, and what it really has
+    Provider(providers::ProviderArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
     /// What was sent, what waits and why

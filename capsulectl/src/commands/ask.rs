@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use dialoguer::{Confirm, Password};
+use dialoguer::{Confirm, Input, Password};
 
 use super::Session;
 use crate::{
@@ -79,7 +79,19 @@ fn bounded(from: impl Read, action: String) -> Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn may_ask(session: &Session) -> bool {
+/// A value that may be left out by an empty answer; typed unseen when it is secret.
+pub fn value(what: &str, secret: bool) -> Result<Option<String>> {
+    let answer = if secret {
+        Password::new().with_prompt(what).allow_empty_password(true).interact()
+    } else {
+        Input::<String>::new().with_prompt(what).allow_empty(true).interact_text()
+    };
+    let answer = answer.map_err(asking)?;
+    Ok(Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty()))
+}
+
+/// Whether somebody is there to be asked.
+pub fn may_ask(session: &Session) -> bool {
     !session.global.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 

@@ -21,6 +21,8 @@ pub mod names;
 pub mod operations;
 pub mod overview;
 pub mod plans;
+pub mod provider_fields;
+pub mod providers;
 pub mod records;
 pub mod ssh;
 pub mod status;
@@ -85,6 +87,8 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Export(args) => exchange::export(session, &args).await,
         Command::Import(args) => exchange::import(session, &args).await,
         Command::SshConfig(args) => exchange::ssh_config(session, &args.action).await,
+        Command::Providers(args) => providers::list(session, args.detailed).await,
+        Command::Provider(args) => providers::run(session, args.action).await,
         Command::Channel(args) => channels::run(session, args.action).await,
         Command::Templates(args) => templates::run(session, args).await,
         Command::XNode(args) => match args.action {

@@ -1,6 +1,9 @@
 //! The product's states as cells: icon, word and tone, the same in every table and page.
 
-use capsule_api::{AlertState, CheckStatus, DeliveryState, Health, OperationState, Severity, XNodeStatus};
+use capsule_api::{
+    AccountState, AlertState, CheckStatus, DeliveryState, Health, InstanceState, OperationState, Severity,
+    XNodeStatus,
+};
 
 use super::{Cell, Icon, Look, Tone};
 
@@ -80,4 +83,25 @@ pub fn operation(operation: OperationState, look: &Look) -> Cell {
         OperationState::Cancelled => (Icon::Empty, Tone::Dim),
     };
     state(icon, tone, operation.as_str(), look)
+}
+
+/// Whether an account's credential works.
+pub fn account(account: AccountState, look: &Look) -> Cell {
+    let (icon, tone) = match account {
+        AccountState::Proved => (Icon::Tick, Tone::Good),
+        AccountState::Refused => (Icon::Cross, Tone::Bad),
+        AccountState::Unknown => (Icon::Empty, Tone::Dim),
+    };
+    state(icon, tone, account.as_str(), look)
+}
+
+/// What a provider says of an instance.
+pub fn instance(state: InstanceState) -> Cell {
+    let tone = match state {
+        InstanceState::Running => Tone::Good,
+        InstanceState::Provisioning => Tone::Warn,
+        InstanceState::Error => Tone::Bad,
+        InstanceState::Stopped | InstanceState::Deleted | InstanceState::Unknown => Tone::Dim,
+    };
+    Cell::toned(tone, state.as_str())
 }
