@@ -149,6 +149,7 @@ async fn every_operation_is_reached_by_a_command() {
     let alert = alerts(&world).await;
     telling(&world, &alert).await;
     settings(&world);
+    costs(&world);
     operations(&world);
     world.run_all(&["", "doctor", "audit", "tasks", "config show --origin"]);
 
@@ -234,6 +235,23 @@ fn settings(world: &World) {
         "monitor budget set 0.50 --tag web",
         "monitor budget list",
         "monitor budget remove --tag web --yes",
+    ]);
+}
+
+/// What things cost, and the inventory to a file and back.
+fn costs(world: &World) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("fleet.csv");
+    world.run_all(&[
+        "cost-report --by tag",
+        "discount set 12.5 --tag web",
+        "discount list",
+        "discount remove --tag web --yes",
+        "history",
+        "stats",
+        "cleanup 0 --yes",
+        &format!("export {}", file.display()),
+        &format!("import {}", file.display()),
     ]);
 }
 
