@@ -150,6 +150,7 @@ async fn every_operation_is_reached_by_a_command() {
     telling(&world, &alert).await;
     settings(&world);
     templates(&world);
+    costs(&world);
     operations(&world);
     world.run_all(&["", "doctor", "audit", "tasks", "config show --origin"]);
 
@@ -249,6 +250,25 @@ fn templates(world: &World) {
         "templates rate 1.05 --date 2026-01-02",
         "templates rate",
         "xnode browse --size small",
+        "provider templates linode",
+        "provider equivalents equinix-c3-small",
+    ]);
+}
+
+/// What things cost, and the inventory to a file and back.
+fn costs(world: &World) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("fleet.csv");
+    world.run_all(&[
+        "cost-report --by tag",
+        "discount set 12.5 --tag web",
+        "discount list",
+        "discount remove --tag web --yes",
+        "history",
+        "stats",
+        "cleanup 0 --yes",
+        &format!("export {}", file.display()),
+        &format!("import {}", file.display()),
     ]);
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use capsule_api::AccountName;
 use clap::{Args, Subcommand};
 
+use super::templates::EquivalentsArgs;
 use super::{styles::examples, values::duration_ms};
 
 /// `providers`.
@@ -61,6 +62,14 @@ pub enum ProviderAction {
         #[arg(long)]
         dry_run: bool,
     },
+    /// What a provider sells
+    #[command(after_help = examples!("capsulectl provider templates linode" => "cheapest first"))]
+    Templates {
+        /// The provider
+        provider: String,
+    },
+    /// What comes nearest to a template at other providers
+    Equivalents(EquivalentsArgs),
     /// What a provider really has, whether we know it or not
     #[command(after_help = examples!(
         "capsulectl provider instances vultr" => "every instance of every account",

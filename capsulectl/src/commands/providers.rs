@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use capsule_api::{
     Account, AccountCreate, AccountInstance, AccountName, AccountPatch, AccountState, InstanceFilter,
-    InstanceList, Price, Problem, ProviderSummary, UsdMicros,
+    InstanceList, Price, Problem, ProviderSummary, TemplateFilter, UsdMicros,
 };
 
-use super::{Session, ask, inventory, provider_fields};
+use super::{Session, ask, inventory, provider_fields, templates};
 use crate::{
     args::providers::{ConfigureArgs, ProviderAction},
     client::{Answer, Precondition, encode},
@@ -171,6 +171,11 @@ pub async fn run(session: &Session, action: ProviderAction) -> Result<Outcome> {
             session.out.one(&answer, &ACCOUNTS, page)?;
             Ok(Outcome::Done)
         }
+        ProviderAction::Templates { provider } => {
+            let filter = TemplateFilter { provider: Some(provider), ..TemplateFilter::default() };
+            templates::list(session, &filter).await
+        }
+        ProviderAction::Equivalents(args) => templates::equivalents(session, &args).await,
         ProviderAction::Verify { account } => verify(session, &account).await,
         ProviderAction::Remove { account, dry_run } => remove(session, &account, dry_run).await,
         ProviderAction::Instances { provider, id: None, account } => {

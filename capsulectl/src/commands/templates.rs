@@ -188,7 +188,8 @@ pub async fn run(session: &Session, args: TemplatesArgs) -> Result<Outcome> {
     }
 }
 
-async fn list(session: &Session, filter: &TemplateFilter) -> Result<Outcome> {
+/// The templates that fit.
+pub async fn list(session: &Session, filter: &TemplateFilter) -> Result<Outcome> {
     let rows = session.client.list_all("/v1/templates", filter).await?;
     session.out.list(&rows, &VIEW)?;
     if session.out.is_for_people() {
@@ -286,8 +287,8 @@ async fn rate(session: &Session, args: &RateArgs) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// `templates equivalents`.
-async fn equivalents(session: &Session, args: &EquivalentsArgs) -> Result<Outcome> {
+/// `templates equivalents` and `provider equivalents`.
+pub async fn equivalents(session: &Session, args: &EquivalentsArgs) -> Result<Outcome> {
     let path = format!("/v1/templates/{}/equivalents", encode(&args.template));
     let rows = session.client.list_all(&path, &()).await?;
     session.out.list(&rows, &VIEW)?;

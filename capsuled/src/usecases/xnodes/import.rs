@@ -19,6 +19,8 @@ use crate::{
 
 /// The most rows of one file.
 const MOST_ROWS: usize = 100_000;
+/// Characters of the faults that are named: a problem's detail is cut not far beyond.
+const LONGEST_LIST: usize = 1_500;
 /// How many faults are named.
 const NAMED_FAULTS: usize = 20;
 
@@ -69,8 +71,16 @@ pub async fn import(
 }
 
 fn refused(faults: &[Fault]) -> UseCaseError {
-    let named: Vec<String> = faults.iter().take(NAMED_FAULTS).map(ToString::to_string).collect();
-    let more = faults.len().saturating_sub(NAMED_FAULTS);
+    let mut named = Vec::new();
+    let mut length = 0;
+    for text in faults.iter().take(NAMED_FAULTS).map(ToString::to_string) {
+        length += text.chars().count();
+        if LONGEST_LIST < length && !named.is_empty() {
+            break;
+        }
+        named.push(text);
+    }
+    let more = faults.len() - named.len();
     let tail = if more == 0 { String::new() } else { format!("; and {more} more") };
     UseCaseError::invalid("csv", format!("{}{tail}", named.join("; ")))
 }
