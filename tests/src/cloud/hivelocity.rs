@@ -88,9 +88,11 @@ fn answer(request: &Request, world: &mut World, settings: &mut Settings) -> Answ
             Some(own) => Answer::ok(&order(own)),
             None => refuse(Refusal::NotFound),
         },
-        (_, ["bare-metal-devices" | "compute", rest @ ..]) => machines(request, rest, world, settings),
+        (_, [tree @ ("bare-metal-devices" | "compute"), rest @ ..]) => {
+            machines(request, *tree == "bare-metal-devices", rest, world, settings)
+        }
         ("GET", ["device"]) => {
-            let found = world.list(|_| true);
+            let found = world.list_beside(|_| true);
             Answer::ok(&json!(found.iter().map(device).collect::<Vec<_>>()))
         }
         (_, ["device", id, rest @ ..]) => device_call(request, id, rest, world, settings),
@@ -172,13 +174,24 @@ fn order(instance: &FakeInstance) -> Value {
         "info": {"services": [service], "hostname": instance.name}})
 }
 
-fn machines(request: &Request, rest: &[&str], world: &mut World, settings: &mut Settings) -> Answer {
+fn machines(
+    request: &Request,
+    is_metal: bool,
+    rest: &[&str],
+    world: &mut World,
+    settings: &mut Settings,
+) -> Answer {
+    if let [id, ..] = rest
+        && world.instance(id).is_none_or(|own| own.bare_metal != is_metal)
+    {
+        return refuse(Refusal::NotFound);
+    }
     match (request.method.as_str(), rest) {
         ("GET", []) => {
-            let found = world.list(|_| true);
+            let found = world.list(|own| own.bare_metal == is_metal);
             Answer::ok(&json!(found.iter().map(machine).collect::<Vec<_>>()))
         }
-        ("POST", []) => create(request, world, settings),
+        ("POST", []) => create(request, is_metal, world, settings),
         ("GET", [id]) => match world.look_at(id) {
             Some(own) => Answer::ok(&machine(&own)),
             None => refuse(Refusal::NotFound),
@@ -206,7 +219,7 @@ fn machines(request: &Request, rest: &[&str], world: &mut World, settings: &mut 
     }
 }
 
-fn create(request: &Request, world: &mut World, settings: &mut Settings) -> Answer {
+fn create(request: &Request, bare_metal: bool, world: &mut World, settings: &mut Settings) -> Answer {
     let text = |field| request.text(field).unwrap_or_default();
     let Some(product) = request.body["productId"].as_u64() else {
         return SPEECH.refuse_invalid("productId is required");
@@ -234,7 +247,7 @@ fn create(request: &Request, world: &mut World, settings: &mut Settings) -> Answ
         return refused;
     }
     let (tags, user_data) = (request.texts("tags"), request.text("script"));
-    let new = NewFake { name, place, plan, image, tags, ssh_keys, user_data, bare_metal: true };
+    let new = NewFake { name, place, plan, image, tags, ssh_keys, user_data, bare_metal };
     Answer::ok(&machine(world.create(new, Phase::Running, settings)))
 }
 

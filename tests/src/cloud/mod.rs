@@ -87,6 +87,15 @@ impl Vendor {
         }
     }
 
+    /// Whether a plan is ordered on the path for machines of one's own.
+    fn is_metal(self, plan: &str) -> bool {
+        match self {
+            Self::Equinix | Self::Hivelocity => true,
+            Self::Vultr => plan.starts_with("vbm-"),
+            _ => false,
+        }
+    }
+
     fn speech(self) -> &'static Speech {
         match self {
             Self::DigitalOcean => &digitalocean::SPEECH,
@@ -261,6 +270,7 @@ impl FakeCloud {
             place: place.to_owned(),
             image: self.shared.speech.image.to_owned(),
             tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+            bare_metal: self.vendor.is_metal(plan),
             ..NewFake::default()
         };
         self.world().add(new).id.clone()

@@ -322,11 +322,19 @@ impl World {
 
     /// What a list call shows, oldest first; each look counts.
     pub(super) fn list(&mut self, wanted: impl Fn(&FakeInstance) -> bool) -> Vec<FakeInstance> {
+        let shown = self.list_beside(&wanted);
+        for instance in self.instances.iter_mut().filter(|instance| instance.exists() && wanted(instance)) {
+            instance.hidden_lists = instance.hidden_lists.saturating_sub(1);
+        }
+        shown
+    }
+
+    /// As [`Self::list`], for a list that a client reads together with the other: hides the same and counts none.
+    pub(super) fn list_beside(&mut self, wanted: impl Fn(&FakeInstance) -> bool) -> Vec<FakeInstance> {
         let mut shown = Vec::new();
         for instance in self.instances.iter_mut().filter(|instance| instance.exists() && wanted(instance)) {
             let is_hidden = 0 < instance.hidden_lists
                 || instance.hidden_until.is_some_and(|until| Instant::now() < until);
-            instance.hidden_lists = instance.hidden_lists.saturating_sub(1);
             if is_hidden {
                 continue;
             }
