@@ -262,8 +262,8 @@ impl Provider for Linode {
     }
 
     async fn find_marked(&self, mark: &Mark, _region: &str) -> Result<Vec<Instance>> {
-        // By label, and by tag for one that somebody renamed.
-        let filter = json!({"+or": [{"label": mark.as_str()}, {"tags": mark.as_str()}]});
+        // The label is what Linode keeps unique.
+        let filter = json!({"label": mark.as_str()});
         let rows = self.all("/linode/instances", Some(&filter)).await?;
         let all: Vec<Instance> = rows.into_iter().map(instance).collect::<Result<_>>()?;
         let is_marked =
