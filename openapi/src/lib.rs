@@ -7,6 +7,7 @@
 pub mod alerts;
 pub mod channels;
 pub mod checks;
+pub mod deployments;
 pub mod events;
 pub mod health;
 pub mod ids;
@@ -25,6 +26,7 @@ pub mod xnodes;
 pub use alerts::*;
 pub use channels::*;
 pub use checks::*;
+pub use deployments::*;
 pub use events::*;
 pub use health::*;
 pub use ids::*;

@@ -7,8 +7,10 @@ mod caller;
 mod checks;
 mod facts;
 mod host_keys;
+mod intents;
 
 pub use caller::{Caller, IdempotencyKey};
 pub use checks::{CheckKey, CheckLimits, CheckPlan, CheckState, Finding, XNodeKey};
 pub use facts::{AlertDraft, CheckFact, Condition, XNodeFacts};
 pub use host_keys::fingerprint;
+pub use intents::Intent;

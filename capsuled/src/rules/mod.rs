@@ -6,6 +6,7 @@
 pub mod access;
 pub mod alerts;
 pub mod backoff;
+pub mod deployments;
 pub mod health;
 pub mod retention;
 pub mod routing;

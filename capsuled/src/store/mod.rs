@@ -26,6 +26,7 @@ pub mod checks;
 pub mod deliveries;
 pub mod events;
 pub mod idempotency;
+pub mod intents;
 pub mod operations;
 mod packed;
 pub mod probes;

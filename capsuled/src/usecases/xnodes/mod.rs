@@ -5,6 +5,7 @@
 
 mod change;
 mod jump;
+pub mod placed;
 mod validate;
 
 use capsule_api::{
