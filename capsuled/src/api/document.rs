@@ -39,6 +39,7 @@ use utoipa::{
         (name = "alerts", description = "Problems, open and over."),
         (name = "channels", description = "How people are told, and what became of each message."),
         (name = "settings", description = "Intervals, thresholds, budgets, retention."),
+        (name = "templates", description = "What providers sell, and what a deployment would choose."),
         (name = "operations", description = "Long work."),
         (name = "events", description = "What changed, as it changes."),
         (name = "monitoring", description = "For monitoring systems, load balancers and people reading this."),

@@ -57,6 +57,8 @@ pub struct Wakes {
     pub outbox: Wake,
     /// The operations task looks for pending operations: ring after a commit that made or cancelled one.
     pub operations: Wake,
+    /// The templates task looks whose prices are due: ring after a commit that made an account.
+    pub templates: Wake,
     /// Probes asked for out of turn; the prober is rung with it.
     run_now: Mutex<Vec<RunNow>>,
     /// Readings asked for out of turn; the collector is rung with it.

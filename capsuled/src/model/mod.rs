@@ -8,9 +8,11 @@ mod checks;
 mod facts;
 mod host_keys;
 mod intents;
+mod offers;
 
 pub use caller::{Caller, IdempotencyKey};
 pub use checks::{CheckKey, CheckLimits, CheckPlan, CheckState, Finding, XNodeKey};
 pub use facts::{AlertDraft, CheckFact, Condition, XNodeFacts};
 pub use host_keys::fingerprint;
 pub use intents::Intent;
+pub use offers::{LiveCatalogue, LiveRegion, Offer};

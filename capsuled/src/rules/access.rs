@@ -24,6 +24,12 @@ pub const OPERATIONS: &[(&str, Role)] = &[
     ("get_settings", Role::Reader),
     ("list_tag_thresholds", Role::Reader),
     ("list_budgets", Role::Reader),
+    ("list_templates", Role::Reader),
+    ("get_template", Role::Reader),
+    ("list_template_equivalents", Role::Reader),
+    ("list_regions", Role::Reader),
+    ("get_exchange_rate", Role::Reader),
+    ("plan_deployment", Role::Reader),
     ("list_operations", Role::Reader),
     ("get_operation", Role::Reader),
     ("list_events", Role::Reader),
@@ -49,6 +55,8 @@ pub const OPERATIONS: &[(&str, Role)] = &[
     ("update_settings", Role::Operator),
     ("set_tag_thresholds", Role::Operator),
     ("delete_tag_thresholds", Role::Operator),
+    ("refresh_templates", Role::Operator),
+    ("set_exchange_rate", Role::Operator),
     ("set_budget", Role::Operator),
     ("delete_budget", Role::Operator),
     ("create_channel", Role::Admin),
@@ -108,7 +116,8 @@ mod tests {
         for (place, (id, role)) in OPERATIONS.iter().enumerate() {
             assert_eq!(required_role(id), Some(*role));
             assert!(OPERATIONS[..place].iter().all(|(other, _)| other != id), "{id} stands twice");
-            let is_read = id.starts_with("get_") || id.starts_with("list_");
+            // A plan is a question with a body.
+            let is_read = id.starts_with("get_") || id.starts_with("list_") || *id == "plan_deployment";
             assert!(is_read || *role != Role::Reader, "a reader must not {id}");
         }
         assert_eq!(required_role("drop_everything"), None);

@@ -33,6 +33,7 @@ pub mod probes;
 pub mod retention;
 pub mod samples;
 pub mod settings;
+pub mod templates;
 pub mod writer;
 pub mod xnodes;
 

@@ -12,6 +12,7 @@ pub mod prober;
 pub mod recorder;
 pub mod retention;
 pub mod supervisor;
+pub mod templates;
 
 use std::{future::Future, time::Duration};
 

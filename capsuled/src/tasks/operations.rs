@@ -11,7 +11,7 @@ use crate::{
     context::{CollectNow, Context, RunNow, TaskHandle},
     logging::Chain,
     store::{Lane, StoreError, operations, xnodes},
-    usecases::watching,
+    usecases::{templates, watching},
 };
 
 /// A probe ends within a minute; twice that means the prober is not there.
@@ -97,12 +97,12 @@ async fn carry_out(context: &Context, operation: &Operation) -> Result<serde_jso
     match operation.kind {
         OperationKind::RunChecks => run_checks(context, named_xnode(operation)?).await,
         OperationKind::CollectMetrics => collect_metrics(context, named_xnode(operation)?).await,
+        OperationKind::RefreshTemplates => refresh_templates(context, &operation.resource).await,
         OperationKind::Deploy
         | OperationKind::StartXNode
         | OperationKind::StopXNode
         | OperationKind::RestartXNode
         | OperationKind::TerminateXNode
-        | OperationKind::RefreshTemplates
         | OperationKind::Reconcile => Err(failure("not_there_yet", "this version cannot do it yet")),
     }
 }
@@ -141,6 +141,20 @@ async fn collect_metrics(context: &Context, xnode: XNodeId) -> Result<serde_json
         Some(error) => Err(failure("collection_failed", &error)),
         None => Ok(serde_json::to_value(metrics).unwrap_or_default()),
     }
+}
+
+async fn refresh_templates(context: &Context, resource: &str) -> Result<serde_json::Value, Box<Problem>> {
+    let refreshed = templates::refresh(context, resource).await;
+    let results = refreshed.map_err(|error| failure("refresh_failed", &Chain(&error).to_string()))?;
+    // One provider that answers is a refresh; the result says who did not.
+    let failed: Vec<String> = results
+        .iter()
+        .filter_map(|result| Some(format!("{}: {}", result.account, result.error.as_ref()?)))
+        .collect();
+    if failed.len() == results.len() {
+        return Err(failure("refresh_failed", &failed.join("; ")));
+    }
+    Ok(serde_json::json!({ "items": results }))
 }
 
 async fn find(context: &Context, xnode: XNodeId) -> Result<xnodes::StoredXNode, Box<Problem>> {

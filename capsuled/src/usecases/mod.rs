@@ -22,6 +22,7 @@ pub mod problems;
 pub mod reaching;
 pub mod settings;
 pub mod telling;
+pub mod templates;
 mod text;
 pub mod watching;
 pub mod xnodes;

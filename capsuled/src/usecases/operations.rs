@@ -64,7 +64,8 @@ pub(super) fn pending(by: &Caller, kind: OperationKind, resource: String, now: T
     }
 }
 
-async fn begin(
+/// Writes down work that the operations task then carries out. `action` is the API operation's id.
+pub(super) async fn begin(
     context: &Context,
     by: &Caller,
     action: &'static str,

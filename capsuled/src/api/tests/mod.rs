@@ -7,3 +7,4 @@ mod events;
 mod inventory;
 mod refusals;
 mod roles;
+mod templates;

@@ -7,6 +7,7 @@ mod metrics;
 mod operations;
 mod server;
 mod settings;
+mod templates;
 mod xnodes;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -23,5 +24,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(alerts::routes())
         .merge(channels::routes())
         .merge(settings::routes())
+        .merge(templates::routes())
         .merge(operations::routes())
 }
