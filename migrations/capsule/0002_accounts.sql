@@ -3,15 +3,18 @@
 CREATE TABLE accounts (
     name       TEXT    PRIMARY KEY COLLATE NOCASE,
     provider   TEXT    NOT NULL,
-    -- Field names with their values; the secret ones are in `sealed`.
+    -- The fields that are not secret, with their values.
     fields     TEXT    NOT NULL CHECK (json_valid(fields)),
-    sealed     BLOB    NOT NULL,
+    -- The names of the secret ones; what they hold is one sealed JSON object. Without any: null.
+    secret_fields TEXT NOT NULL CHECK (json_valid(secret_fields)),
+    sealed     BLOB,
     -- Timeout, retries, backoff, endpoint, where they differ from the defaults.
     settings   TEXT    NOT NULL CHECK (json_valid(settings)),
-    owner      TEXT    NOT NULL DEFAULT '',
+    -- Whose it is, as the provider says.
+    owner      TEXT    NOT NULL,
     state      TEXT    NOT NULL CHECK (state IN ('proved', 'refused', 'unknown')),
     state_at   INTEGER,
-    reason     TEXT    NOT NULL DEFAULT '',
+    reason     TEXT    NOT NULL,
     proved_at  INTEGER,
     revision   INTEGER NOT NULL,
     created_at INTEGER NOT NULL,

@@ -4,6 +4,7 @@
 //! meaning, unit, default, limits. Requests refuse unknown fields, replies may grow. Closed sets are
 //! enums and ids are newtypes, so a value that exists is a value that was parsed.
 
+pub mod accounts;
 pub mod alerts;
 pub mod channels;
 pub mod checks;
@@ -25,6 +26,7 @@ pub mod templates;
 pub mod words;
 pub mod xnodes;
 
+pub use accounts::*;
 pub use alerts::*;
 pub use channels::*;
 pub use checks::*;

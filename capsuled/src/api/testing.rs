@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    context::{Context, Live, TaskBoard, Wakes},
+    context::{Clouds, Context, Live, TaskBoard, Wakes},
     faults::Faults,
     notify::Notifier,
     secret::Seal,
@@ -124,6 +124,7 @@ async fn context(directory: &TempDir) -> Context {
         wakes: Arc::new(Wakes::default()),
         tasks: Arc::new(TaskBoard::default()),
         notifier: Arc::new(Notifier::new(crate::notify::Deadlines::default())),
+        clouds: Arc::new(Clouds::default()),
         metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         state_dir: Arc::new(directory.path().to_owned()),
         agent_socket: None,

@@ -1,5 +1,6 @@
 //! The shared handles that use cases, handlers and tasks receive. No logic lives here.
 
+mod clouds;
 mod live;
 mod tasks;
 mod wakes;
@@ -9,6 +10,9 @@ use std::{path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+pub use clouds::Clouds;
+#[cfg(test)]
+pub use clouds::scripted;
 pub use live::{Changes, DayOfResults, Live, LiveCheck, LiveXNode};
 pub use tasks::{TaskBoard, TaskHandle};
 pub use wakes::{CollectNow, RunNow, Wake, Wakes};
@@ -34,6 +38,8 @@ pub struct Context {
     pub tasks: Arc<TaskBoard>,
     /// Delivers messages.
     pub notifier: Arc<Notifier>,
+    /// The clients of provider accounts.
+    pub clouds: Arc<Clouds>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
     /// Where the state is.

@@ -19,6 +19,7 @@
 //! })).await?
 //! ```
 
+pub mod accounts;
 pub mod alerts;
 pub mod audit;
 pub mod channels;

@@ -536,6 +536,7 @@ pub async fn count_sealed(connection: &mut SqliteConnection) -> Result<i64, Stor
     let count = sqlx::query_scalar!(
         r#"SELECT (SELECT COUNT(*) FROM xnodes WHERE ssh_key_sealed IS NOT NULL)
             + (SELECT COUNT(*) FROM channels WHERE sealed IS NOT NULL)
+            + (SELECT COUNT(*) FROM accounts WHERE sealed IS NOT NULL)
             + (SELECT COUNT(*) FROM deployment_key)
             + (SELECT COUNT(*) FROM intents WHERE user_data IS NOT NULL) AS "count!: i64""#
     )

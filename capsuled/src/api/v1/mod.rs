@@ -5,6 +5,7 @@ mod channels;
 mod health;
 mod metrics;
 mod operations;
+mod providers;
 mod server;
 mod settings;
 mod templates;
@@ -26,4 +27,5 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(settings::routes())
         .merge(templates::routes())
         .merge(operations::routes())
+        .merge(providers::routes())
 }
