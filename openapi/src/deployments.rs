@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    AccountName, Arch, CheckCreate, ExpiryAction, InstanceRef, IntentId, OperationId, Price, ProviderName,
-    Tag, UsdMicros, XNodeId, XNodeName, words,
+    AccountName, Arch, CheckCreate, ExpiryAction, InstanceRef, IntentId, OperationId, PlanRequest, Price,
+    ProviderName, Tag, UsdMicros, XNodeId, XNodeName, words,
 };
 
 words! {
@@ -160,6 +160,39 @@ pub struct ServerSpec {
     /// What happens then; default `delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_action: Option<ExpiryAction>,
+}
+
+/// cloud-init or a script; users put passwords into it, so it is never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String)]
+pub struct UserData(pub String);
+
+impl std::fmt::Debug for UserData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UserData(***)")
+    }
+}
+
+/// Servers to be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentCreate {
+    /// The server's name, a host name label; of several the stem: `NAME-1`, `NAME-2`, ….
+    pub name: XNodeName,
+    /// What was planned: the same request again.
+    pub plan: PlanRequest,
+    /// The fingerprint of the plan that was seen. 409 `plan_changed` when it is another one now.
+    pub fingerprint: String,
+    /// Whether somebody said yes to more than 10 servers at once.
+    #[serde(default)]
+    pub confirmed: bool,
+    /// What they are to be like.
+    #[serde(default)]
+    pub spec: ServerSpec,
+    /// cloud-init or a script, at most 16 KiB; sealed at rest, never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<UserData>,
 }
 
 /// How to switch a server off, or restart it.

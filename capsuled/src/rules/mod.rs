@@ -6,8 +6,8 @@
 pub mod access;
 pub mod alerts;
 pub mod backoff;
-pub mod deployments;
 pub mod catalogue;
+pub mod deployments;
 pub mod equivalents;
 pub mod health;
 pub mod planning;

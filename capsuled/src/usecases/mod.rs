@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod operations;
 pub mod overview;
 pub mod own_host;
+pub mod power;
 pub mod problems;
 pub mod reaching;
 pub mod settings;

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod channels;
+mod deployments;
 mod health;
 mod metrics;
 mod operations;
@@ -20,6 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .merge(server::routes())
         .merge(xnodes::routes())
+        .merge(deployments::routes())
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(alerts::routes())

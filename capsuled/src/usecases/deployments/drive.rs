@@ -15,7 +15,7 @@ use crate::{
     logging::Chain,
     model::Intent,
     rules::deployments::{self as rules, Step},
-    store::{self, Lane, StoreError, Tx, intents},
+    store::{self, BoxFuture, Lane, StoreError, Tx, intents},
     usecases::{UseCaseError, accounts},
 };
 
@@ -65,9 +65,13 @@ pub async fn carry_out(context: &Context, operation: OperationId) -> Result<Ende
             Err(error) => wait_for_database(context, error).await?,
         }
     };
-    let unfinished = ids.iter().filter(|(_, state)| !state.is_final()).map(|(id, _)| *id);
-    let mut driven =
-        stream::iter(unfinished.map(|id| drive(context, operation, id))).buffer_unordered(AT_ONCE);
+    let mut unfinished: Vec<BoxFuture<'_, Result<(), StoreError>>> = Vec::new();
+    for (id, state) in ids {
+        if !state.is_final() {
+            unfinished.push(Box::pin(drive(context, operation, id)));
+        }
+    }
+    let mut driven = stream::iter(unfinished).buffer_unordered(AT_ONCE);
     while let Some(done) = driven.next().await {
         done?;
     }

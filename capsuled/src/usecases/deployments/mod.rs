@@ -11,12 +11,12 @@ mod reach;
 mod send;
 
 use capsule_api::{
-    Deployment, DeploymentOffer, DeploymentState, EventKind, IntentId, IntentKind, Operation, OperationId,
-    OperationKind, ServerSpec, XNodeName,
+    Deployment, DeploymentCreate, DeploymentOffer, DeploymentState, EventKind, IntentId, IntentKind,
+    Operation, OperationId, OperationKind, PlannedOffer, ServerSpec, XNodeName,
 };
 use uuid::Uuid;
 
-use super::{Listing, Slice, UseCaseError, find_named, operations, xnodes};
+use super::{Listing, Slice, UseCaseError, find_named, operations, templates, xnodes};
 use crate::{
     context::Context,
     model::{Caller, Intent},
@@ -56,6 +56,44 @@ pub struct Wanted {
     pub user_data: Option<SecretString>,
     /// What can be bought, the best first.
     pub offers: Vec<DeploymentOffer>,
+}
+
+/// Plans again, and begins when the plan is the one that was seen.
+///
+/// # Errors
+/// As [`begin`] and [`templates::plan`]; [`UseCaseError::Policy`] with `plan_changed`, and with `no_offer`
+/// when nothing fits.
+pub async fn create(
+    context: &Context,
+    by: &Caller,
+    request: DeploymentCreate,
+) -> Result<Operation, UseCaseError> {
+    let plan = templates::plan(context, &request.plan).await?;
+    if plan.fingerprint != request.fingerprint {
+        let reason = "the plan has changed since it was seen: look at it again".to_owned();
+        return Err(UseCaseError::Policy { code: "plan_changed", reason });
+    }
+    let count = request.plan.count.unwrap_or(1);
+    let mut spec = request.spec;
+    spec.image = spec.image.or(request.plan.image);
+    let user_data = request.user_data.map(|text| SecretString::from(text.0));
+    let offers = plan.offers.into_iter().map(bought).collect();
+    let confirmed = request.confirmed;
+    begin(context, by, Wanted { name: request.name, count, confirmed, spec, user_data, offers }).await
+}
+
+fn bought(offer: PlannedOffer) -> DeploymentOffer {
+    DeploymentOffer {
+        account: offer.account,
+        provider: offer.provider,
+        template: Some(offer.template),
+        plan: offer.plan,
+        region: offer.region,
+        arch: offer.arch,
+        bare_metal: offer.bare_metal,
+        price: offer.price,
+        hourly_cost_micros: Some(offer.usd_hourly),
+    }
 }
 
 /// Writes down what is wanted and wakes who does it. No provider has been asked for anything yet.

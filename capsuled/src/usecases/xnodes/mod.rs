@@ -283,6 +283,11 @@ async fn end_alerts(tx: &mut Tx, xnode: &XNode, actor: &str) -> Result<(), UseCa
     Ok(())
 }
 
+/// Refuses to take away an xNode that others go through.
+pub(super) async fn refuse_if_jump(store: &Store, id: XNodeId) -> Result<(), UseCaseError> {
+    jump::refuse_if_used(store, id).await
+}
+
 /// An xNode as an alert's subject.
 pub(super) fn subject(id: XNodeId) -> Subject {
     Subject { kind: SubjectKind::XNode, id: id.to_string() }
