@@ -34,6 +34,11 @@ pub fn add_to(mut root: Command) -> Command {
             root = root.subcommand(command.hide(true));
             continue;
         };
+        // A group of which something works already.
+        if root.find_subcommand(group).is_some() {
+            root = root.mut_subcommand(group, |real| real.subcommand(command.hide(true)));
+            continue;
+        }
         if !groups.iter().any(|(name, _)| *name == group) {
             groups.push((group, self::group(group)));
         }

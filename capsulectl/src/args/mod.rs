@@ -5,12 +5,14 @@
 
 pub mod channels;
 pub mod check;
+pub mod deploy;
 pub mod inventory;
 pub mod later;
 pub mod monitor;
 pub mod records;
 pub mod styles;
 pub mod values;
+pub mod xnode;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -108,6 +110,13 @@ pub enum Command {
     XNodes(inventory::XNodesArgs),
     /// Health, metrics, alerts and how they are watched
     Monitor(monitor::MonitorArgs),
+    /// Deploy a server: the cheapest that fits
+    Deploy(Box<deploy::DeployArgs>),
+    /// What was deployed and deleted, with every attempt
+    Deployments(deploy::DeploymentsArgs),
+    /// Servers at their providers
+    #[command(name = "xnode")]
+    XNode(xnode::XNodeArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
     /// What was sent, what waits and why

@@ -7,6 +7,7 @@ pub mod channels;
 pub mod client_config;
 pub mod config;
 pub mod deliveries;
+pub mod deploy;
 pub mod doctor;
 pub mod documents;
 pub mod events;
@@ -19,6 +20,7 @@ pub mod overview;
 pub mod records;
 pub mod ssh;
 pub mod status;
+pub mod xnode;
 pub mod xnode_fields;
 
 use crate::{
@@ -69,6 +71,9 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         },
         Command::XNodes(args) => inventory::list(session, &args.filter).await,
         Command::Monitor(args) => monitor(args.action, session).await,
+        Command::Deploy(args) => deploy::run(session, *args).await,
+        Command::Deployments(args) => deploy::list(session, &args).await,
+        Command::XNode(args) => xnode::run(session, args.action).await,
         Command::Channel(args) => channels::run(session, args.action).await,
         Command::Deliveries(args) => deliveries::run(session, args).await,
         Command::Operations(args) => operations::run(session, args).await,
