@@ -9,6 +9,8 @@ mod inventory;
 mod key;
 mod reach;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use capsule_api::{
     Deployment, DeploymentCreate, DeploymentOffer, DeploymentState, EventKind, IntentId, IntentKind,
@@ -290,23 +292,4 @@ async fn of_operation(context: &Context, operation: OperationId) -> Result<Vec<I
         rows.extend(intents::find(&mut reader, id).await?);
     }
     Ok(rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn several_servers_are_numbered_and_every_name_is_a_label() {
-        let stem = |text: &str| text.parse::<XNodeName>().expect("a name");
-        let named = |text, count| {
-            names(&stem(text), count).map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>())
-        };
-        assert_eq!(named("api", 1).expect("one"), ["api"]);
-        assert_eq!(named("api", 3).expect("three"), ["api-1", "api-2", "api-3"]);
-        for bad in ["api_1", "api.example", "api-"] {
-            assert!(named(bad, 1).is_err(), "{bad}");
-        }
-        assert!(named(&"a".repeat(62), 10).is_err());
-    }
 }
