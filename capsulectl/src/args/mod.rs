@@ -6,6 +6,7 @@
 pub mod channels;
 pub mod check;
 pub mod costs;
+pub mod deploy;
 pub mod exchange;
 pub mod inventory;
 pub mod later;
@@ -115,9 +116,6 @@ pub enum Command {
     Monitor(monitor::MonitorArgs),
     /// What providers sell and for how much
     Templates(templates::TemplatesArgs),
-    /// Servers at their providers
-    #[command(name = "xnode")]
-    XNode(xnode::XNodeArgs),
     /// What the fleet costs, where the money goes, and own discounts
     #[command(name = "cost-report")]
     CostReport(costs::CostReportArgs),
@@ -141,6 +139,13 @@ pub enum Command {
     Providers(providers::ProvidersArgs),
     /// A cloud's accounts, and what it really has
     Provider(providers::ProviderArgs),
+    /// Deploy a server: the cheapest that fits
+    Deploy(Box<deploy::DeployArgs>),
+    /// What was deployed and deleted, with every attempt
+    Deployments(deploy::DeploymentsArgs),
+    /// Servers at their providers
+    #[command(name = "xnode")]
+    XNode(xnode::XNodeArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
     /// What was sent, what waits and why

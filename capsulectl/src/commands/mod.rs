@@ -8,6 +8,7 @@ pub mod client_config;
 pub mod config;
 pub mod costs;
 pub mod deliveries;
+pub mod deploy;
 pub mod discounts;
 pub mod doctor;
 pub mod documents;
@@ -27,6 +28,7 @@ pub mod records;
 pub mod ssh;
 pub mod status;
 pub mod templates;
+pub mod xnode;
 pub mod xnode_fields;
 
 use crate::{
@@ -34,7 +36,6 @@ use crate::{
         Command, Global,
         inventory::InventoryAction,
         monitor::{AlertAction, MonitorAction},
-        xnode::XNodeAction,
     },
     client::Client,
     error::{Error, Outcome, Result},
@@ -89,11 +90,11 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::SshConfig(args) => exchange::ssh_config(session, &args.action).await,
         Command::Providers(args) => providers::list(session, args.detailed).await,
         Command::Provider(args) => providers::run(session, args.action).await,
+        Command::Deploy(args) => deploy::run(session, *args).await,
+        Command::Deployments(args) => deploy::list(session, &args).await,
+        Command::XNode(args) => xnode::run(session, args.action).await,
         Command::Channel(args) => channels::run(session, args.action).await,
         Command::Templates(args) => templates::run(session, args).await,
-        Command::XNode(args) => match args.action {
-            XNodeAction::Browse(browse) => templates::browse(session, &browse).await,
-        },
         Command::Deliveries(args) => deliveries::run(session, args).await,
         Command::Operations(args) => operations::run(session, args).await,
         Command::Events(args) => events::run(session, &args).await,

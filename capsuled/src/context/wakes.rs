@@ -57,6 +57,8 @@ pub struct Wakes {
     pub outbox: Wake,
     /// The operations task looks for pending operations: ring after a commit that made or cancelled one.
     pub operations: Wake,
+    /// The expiry task looks whose time to live ends next; [`Wakes::inventory_changed`] rings it.
+    pub expiry: Wake,
     /// The templates task looks whose prices are due: ring after a commit that made an account.
     pub templates: Wake,
     /// Probes asked for out of turn; the prober is rung with it.
@@ -79,6 +81,7 @@ impl Wakes {
         self.prober.ring();
         self.collector.ring();
         self.evaluator.ring();
+        self.expiry.ring();
     }
 
     /// Whether the inventory changed since the evaluator last asked.

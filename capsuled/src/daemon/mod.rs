@@ -32,7 +32,9 @@ use crate::{
     secret::{Seal, SealKeyError},
     ssh,
     store::{Lane, Store, StoreError, channels, xnodes},
-    tasks::{collector, evaluator, operations, outbox, prober, recorder, retention, supervisor, templates},
+    tasks::{
+        collector, evaluator, expiry, operations, outbox, prober, recorder, retention, supervisor, templates,
+    },
 };
 
 /// Why the daemon did not start, or did not stop well.
@@ -230,6 +232,8 @@ fn spawn_tasks(
     tasks.spawn("retention", retention::run(c, board.register("retention"), s));
     let (c, s) = (context.clone(), stop.clone());
     tasks.spawn("templates", templates::run(c, board.register("templates"), s));
+    let (c, s) = (context.clone(), stop.clone());
+    tasks.spawn("expiry", expiry::run(c, board.register("expiry"), s));
     let pool =
         ssh::Pool::new(ssh::PoolLimits { max_sessions: config.ssh_sessions.value, ..Default::default() });
     let (c, s, at_once) = (context.clone(), stop.clone(), config.collections_at_once.value);

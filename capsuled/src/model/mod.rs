@@ -8,6 +8,7 @@ mod checks;
 mod costs;
 mod facts;
 mod host_keys;
+mod intents;
 mod offers;
 
 pub use caller::{Caller, IdempotencyKey};
@@ -15,4 +16,5 @@ pub use checks::{CheckKey, CheckLimits, CheckPlan, CheckState, Finding, XNodeKey
 pub use costs::{Attribution, BillingReason, PriceInterval, Rate};
 pub use facts::{AlertDraft, CheckFact, Condition, XNodeFacts};
 pub use host_keys::fingerprint;
+pub use intents::Intent;
 pub use offers::{LiveCatalogue, LiveRegion, Offer};

@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod backoff;
 pub mod catalogue;
 pub mod costs;
+pub mod deployments;
 pub mod equivalents;
 pub mod health;
 pub mod planning;

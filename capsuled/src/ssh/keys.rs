@@ -1,7 +1,12 @@
 //! Public and private keys as texts: validated when they come in, fingerprinted when they are shown.
 
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey, decode_secret_key};
+use rand::RngCore;
+use russh::keys::{
+    Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey, decode_secret_key,
+    ssh_key::{LineEnding, private::Ed25519Keypair},
+};
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 /// Longer texts are not keys: a 16,384 bit RSA key takes 13 KiB.
 const MAX_KEY_BYTES: usize = 32 * 1024;
@@ -56,6 +61,16 @@ pub fn same_public_key(a: &str, b: &str) -> bool {
 /// [`KeyError::Encrypted`], [`KeyError::PublicGiven`], [`KeyError::NotPrivate`], [`KeyError::Unsupported`].
 pub fn validate_private_key(pem: &SecretString) -> Result<String, KeyError> {
     openssh_form(parse_private_key(pem)?.public_key())
+}
+
+/// A new Ed25519 key pair: the private key in OpenSSH form, and its public half.
+pub fn generate() -> (SecretString, String) {
+    let mut seed = Zeroizing::new([0_u8; 32]);
+    rand::rng().fill_bytes(seed.as_mut_slice());
+    let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
+    let private = key.to_openssh(LineEnding::LF).expect("an unencrypted Ed25519 key has an OpenSSH form");
+    let public = openssh_form(key.public_key()).expect("an Ed25519 key has an OpenSSH form");
+    (SecretString::from(private.as_str()), public)
 }
 
 pub(super) fn parse_private_key(pem: &SecretString) -> Result<PrivateKey, KeyError> {
@@ -147,6 +162,13 @@ mod tests {
             let from_private = validate_private_key(&keys.private()).expect("a private key");
             assert!(same_public_key(&from_private, &keys.public()), "{kind}");
         }
+    }
+
+    #[test]
+    fn a_new_pair_fits_together_and_is_new() {
+        let (private, public) = generate();
+        assert_eq!(validate_private_key(&private).as_deref(), Ok(public.as_str()));
+        assert_ne!(generate().1, public);
     }
 
     #[test]

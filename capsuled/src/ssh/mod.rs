@@ -30,7 +30,9 @@ pub use connect::connect;
 pub use destination::{Auth, Destination, Limits, MAX_HOPS};
 pub use error::{SshError, Stage};
 pub use greet::{Greeting, greet};
-pub use keys::{KeyError, fingerprint, normalise_public_key, same_public_key, validate_private_key};
+pub use keys::{
+    KeyError, fingerprint, generate, normalise_public_key, same_public_key, validate_private_key,
+};
 pub use pool::{Pool, PoolLimits, Pooled};
 pub use session::{Remote, Session};
 pub use text::printable;

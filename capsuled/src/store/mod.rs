@@ -28,6 +28,7 @@ pub mod costs;
 pub mod deliveries;
 pub mod events;
 pub mod idempotency;
+pub mod intents;
 pub mod operations;
 mod packed;
 pub mod probes;

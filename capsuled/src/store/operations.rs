@@ -112,6 +112,29 @@ pub async fn list(
     rows.into_iter().map(Row::into_operation).collect()
 }
 
+/// The unfinished operation that works on `resource`, if there is one, among the kinds that change a server at
+/// its provider.
+pub async fn steering_in(tx: &mut Tx, resource: &str) -> Result<Option<Operation>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT id AS "id!", kind, state, resource, stage, progress_percent, result, error, cancel_requested, created_by,
+            created_at, updated_at
+         FROM operations
+         WHERE resource = ?1 AND state IN ('pending', 'running')
+            AND kind IN ('start_xnode', 'stop_xnode', 'restart_xnode', 'terminate_xnode')
+         LIMIT 1"#,
+        resource
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    row.map(Row::into_operation).transpose()
+}
+
+/// Ends an operation that was stopped on request. `false`: it had ended already, nothing changed.
+pub async fn finish_cancelled(tx: &mut Tx, id: OperationId, stage: &str) -> Result<bool, StoreError> {
+    advance(tx, id, OperationState::Cancelled, stage, 100).await
+}
+
 /// Moves an unfinished operation on. `false`: it had ended already, nothing changed.
 pub async fn advance(
     tx: &mut Tx,
@@ -176,6 +199,31 @@ pub async fn request_cancel(tx: &mut Tx, id: OperationId) -> Result<bool, StoreE
     .execute(tx.connection())
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Stores what was asked for beside the kind and the resource.
+pub async fn set_request(
+    tx: &mut Tx,
+    id: OperationId,
+    request: &(impl serde::Serialize + Sync),
+) -> Result<(), StoreError> {
+    let (id, request) = (id.to_string(), to_json(request));
+    sqlx::query!("UPDATE operations SET request = ?2 WHERE id = ?1", id, request)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// What [`set_request`] stored; the default when it stored nothing.
+pub async fn request<T: serde::de::DeserializeOwned + Default>(
+    connection: &mut SqliteConnection,
+    id: OperationId,
+) -> Result<T, StoreError> {
+    let id = id.to_string();
+    let stored = sqlx::query_scalar!("SELECT request FROM operations WHERE id = ?1", id)
+        .fetch_optional(connection)
+        .await?;
+    stored.flatten().map_or_else(|| Ok(T::default()), |text| json("operation request", &text))
 }
 
 /// Whether somebody asked for it to stop.

@@ -217,6 +217,15 @@ pub async fn find_placed(
     }
 }
 
+/// As [`find_placed`], inside a transaction.
+pub async fn find_placed_in(
+    tx: &mut Tx,
+    account: &AccountName,
+    instance: &InstanceRef,
+) -> Result<Option<StoredXNode>, StoreError> {
+    find_placed(tx.connection(), account, instance).await
+}
+
 /// Adds an xNode with its checks and returns its key; `new.key` is ignored. `None`: the name is taken.
 pub async fn insert(tx: &mut Tx, new: &StoredXNode) -> Result<Option<XNodeKey>, StoreError> {
     let x = &new.xnode;
@@ -360,6 +369,14 @@ pub async fn revisions(
     let rows =
         sqlx::query!(r#"SELECT key AS "key!", id, revision FROM xnodes"#).fetch_all(connection).await?;
     rows.into_iter().map(|row| Ok((XNodeKey(row.key), parse("id", &row.id)?, row.revision))).collect()
+}
+
+/// Whether an xNode has this name.
+pub async fn is_named_in(tx: &mut Tx, name: &str) -> Result<bool, StoreError> {
+    let count = sqlx::query_scalar!(r#"SELECT COUNT(*) AS "count!: i64" FROM xnodes WHERE name = ?1"#, name)
+        .fetch_one(tx.connection())
+        .await?;
+    Ok(0 < count)
 }
 
 /// Whether an xNode with this id is there.
@@ -511,12 +528,14 @@ pub async fn health_counts(
     Ok(counts)
 }
 
-/// The number of sealed secrets, of xNodes, channels and accounts.
+/// The number of sealed secrets, wherever they are.
 pub async fn count_sealed(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
     let count = sqlx::query_scalar!(
         r#"SELECT (SELECT COUNT(*) FROM xnodes WHERE ssh_key_sealed IS NOT NULL)
             + (SELECT COUNT(*) FROM channels WHERE sealed IS NOT NULL)
-            + (SELECT COUNT(*) FROM accounts WHERE sealed IS NOT NULL) AS "count!: i64""#
+            + (SELECT COUNT(*) FROM accounts WHERE sealed IS NOT NULL)
+            + (SELECT COUNT(*) FROM deployment_key)
+            + (SELECT COUNT(*) FROM intents WHERE user_data IS NOT NULL) AS "count!: i64""#
     )
     .fetch_one(connection)
     .await?;

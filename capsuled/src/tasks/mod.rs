@@ -6,6 +6,7 @@
 
 pub mod collector;
 pub mod evaluator;
+pub mod expiry;
 pub mod operations;
 pub mod outbox;
 pub mod prober;

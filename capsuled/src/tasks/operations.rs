@@ -11,7 +11,10 @@ use crate::{
     context::{CollectNow, Context, RunNow, TaskHandle},
     logging::Chain,
     store::{Lane, StoreError, operations, xnodes},
-    usecases::{templates, watching},
+    usecases::{
+        deployments::{self, drive::Ended},
+        power, templates, watching,
+    },
 };
 
 /// A probe ends within a minute; twice that means the prober is not there.
@@ -64,24 +67,22 @@ async fn start_pending(
 
 async fn work(context: &Context, operation: Operation) -> Result<(), StoreError> {
     let id = operation.id;
-    advance(context, id, OperationState::Running, "started", 10).await?;
-    let cancelled = async {
-        loop {
-            context.clock.sleep(Duration::from_millis(500)).await;
-            let mut reader = context.store.reader().await?;
-            if operations::is_cancel_requested(&mut reader, id).await? {
-                return Ok::<(), StoreError>(());
-            }
-        }
+    if operation.state == OperationState::Pending {
+        advance(context, id, OperationState::Running, "started", 10).await?;
+    }
+    let ended = match operation.kind {
+        OperationKind::Deploy => deployments::drive::carry_out(context, id).await?,
+        OperationKind::StartXNode
+        | OperationKind::StopXNode
+        | OperationKind::RestartXNode
+        | OperationKind::TerminateXNode => power::carry_out(context, &operation).await?,
+        _ => within_minutes(context, &operation).await?,
     };
-    let outcome = tokio::select! {
-        outcome = timeout(LONGEST, carry_out(context, &operation)) => outcome,
-        stopped = cancelled => {
-            stopped?;
-            return advance(context, id, OperationState::Cancelled, "cancelled on request", 100).await;
-        }
+    let outcome = match ended {
+        Ended::Done(result) => Ok(result),
+        Ended::Failed(problem) => Err(problem),
+        Ended::Cancelled(why) => return cancelled(context, id, why).await,
     };
-    let outcome = outcome.unwrap_or_else(|_| Err(failure("deadline_exceeded", "no answer within 2 minutes")));
     context
         .store
         .write::<(), StoreError>(Lane::Normal, move |tx| {
@@ -91,6 +92,45 @@ async fn work(context: &Context, operation: Operation) -> Result<(), StoreError>
             })
         })
         .await
+}
+
+async fn cancelled(context: &Context, id: OperationId, why: String) -> Result<(), StoreError> {
+    context
+        .store
+        .write::<(), StoreError>(Lane::Normal, move |tx| {
+            Box::pin(async move {
+                operations::finish_cancelled(tx, id, &why).await?;
+                emit(tx, id).await
+            })
+        })
+        .await
+}
+
+/// Work that is over in a moment, and may be dropped anywhere when somebody asks for it to stop. What changes
+/// a server at a provider is neither: it has deadlines of its own and stops only where nothing is lost by it.
+async fn within_minutes(context: &Context, operation: &Operation) -> Result<Ended, StoreError> {
+    let id = operation.id;
+    let stopped = async {
+        loop {
+            context.clock.sleep(Duration::from_millis(500)).await;
+            let mut reader = context.store.reader().await?;
+            if operations::is_cancel_requested(&mut reader, id).await? {
+                return Ok::<(), StoreError>(());
+            }
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = timeout(LONGEST, carry_out(context, operation)) => outcome,
+        stopped = stopped => {
+            stopped?;
+            return Ok(Ended::Cancelled("cancelled on request".to_owned()));
+        }
+    };
+    let outcome = outcome.unwrap_or_else(|_| Err(failure("deadline_exceeded", "no answer within 2 minutes")));
+    Ok(match outcome {
+        Ok(result) => Ended::Done(result),
+        Err(problem) => Ended::Failed(problem),
+    })
 }
 
 async fn carry_out(context: &Context, operation: &Operation) -> Result<serde_json::Value, Box<Problem>> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use capsule_api::{EventKind, Operation, OperationId, OperationKind, OperationState, XNode};
+use jiff::Timestamp;
 use tokio::{
     sync::broadcast::error::RecvError,
     time::{Instant, timeout_at},
@@ -45,20 +46,13 @@ fn refuse_unwatched(xnode: &XNode) -> Result<(), UseCaseError> {
     Err(UseCaseError::WrongState(format!("`{}` is {} and therefore not watched", xnode.name, xnode.status)))
 }
 
-/// Writes down work that the operations task then carries out. `action` is the API operation's id.
-pub(super) async fn begin(
-    context: &Context,
-    by: &Caller,
-    action: &'static str,
-    kind: OperationKind,
-    resource: String,
-) -> Result<Operation, UseCaseError> {
-    let now = context.clock.now();
-    let operation = Operation {
+/// An operation that nobody has begun.
+pub(super) fn pending(by: &Caller, kind: OperationKind, resource: String, now: Timestamp) -> Operation {
+    Operation {
         id: OperationId(Uuid::now_v7()),
         kind,
         state: OperationState::Pending,
-        resource: resource.clone(),
+        resource,
         stage: "waiting".to_owned(),
         progress_percent: 0,
         result: None,
@@ -67,7 +61,18 @@ pub(super) async fn begin(
         created_by: by.name.clone(),
         created_at: now,
         updated_at: now,
-    };
+    }
+}
+
+/// Writes down work that the operations task then carries out. `action` is the API operation's id.
+pub(super) async fn begin(
+    context: &Context,
+    by: &Caller,
+    action: &'static str,
+    kind: OperationKind,
+    resource: String,
+) -> Result<Operation, UseCaseError> {
+    let operation = pending(by, kind, resource.clone(), context.clock.now());
     let operation = context
         .store
         .change(by, action, resource, move |tx| {

@@ -119,7 +119,8 @@ async fn a_budget_that_blocks_refuses_what_would_go_over_it() {
     let budget = api.put("/v1/budgets/tag/shop").json(set).send().await.json;
     assert_eq!((&budget["hourly_cost_micros"], &budget["block"]), (&json!(400_000), &json!(true)));
     let check = async |added: i64, tag: &str| {
-        costs::check_budget(&api.context, capsule_api::UsdMicros(added), &[tag.to_owned()], None).await
+        let of = |added: &i64| (capsule_api::UsdMicros(*added), "vultr".to_owned());
+        costs::within_budgets(&api.context, vec![added], &[tag.to_owned()], of).await.map(drop)
     };
     assert!(check(100_000, "shop").await.is_ok());
     assert!(check(100_001, "other").await.is_ok());

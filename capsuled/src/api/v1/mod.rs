@@ -3,6 +3,7 @@
 mod alerts;
 mod channels;
 mod costs;
+mod deployments;
 mod health;
 mod metrics;
 mod operations;
@@ -23,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .merge(server::routes())
         .merge(xnodes::routes())
+        .merge(deployments::routes())
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(alerts::routes())

@@ -38,7 +38,7 @@ pub fn reconcile(open: &[Alert], drafts: &[AlertDraft]) -> Vec<AlertAction> {
         wanted.entry(draft.kind).or_insert(draft);
     }
     let mut actions = Vec::new();
-    for alert in open.iter().filter(|alert| alert.state != AlertState::Resolved) {
+    for alert in open.iter().filter(|alert| alert.state != AlertState::Resolved && is_judged(alert.kind)) {
         match wanted.remove(&alert.kind) {
             None => actions.push(AlertAction::Resolve { id: alert.id }),
             Some(draft) => actions.extend(change(alert, draft).map(|kind| AlertAction::Change {
@@ -50,6 +50,25 @@ pub fn reconcile(open: &[Alert], drafts: &[AlertDraft]) -> Vec<AlertAction> {
     }
     actions.extend(wanted.into_values().cloned().map(AlertAction::Open));
     actions
+}
+
+/// Whether an alert of this kind follows from the facts that are judged here. The others are raised where
+/// something happened, and end where it is put right.
+const fn is_judged(kind: AlertKind) -> bool {
+    match kind {
+        AlertKind::HighCpu
+        | AlertKind::HighMemory
+        | AlertKind::LowDisk
+        | AlertKind::ServiceDown
+        | AlertKind::SshUnreachable
+        | AlertKind::HttpError
+        | AlertKind::CostThreshold
+        | AlertKind::HostKeyChanged => true,
+        AlertKind::ReconcileDrift
+        | AlertKind::CredentialRefused
+        | AlertKind::DeploymentFailed
+        | AlertKind::ExpiresSoon => false,
+    }
 }
 
 fn change(alert: &Alert, draft: &AlertDraft) -> Option<AlertChangeKind> {

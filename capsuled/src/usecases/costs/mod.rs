@@ -115,20 +115,30 @@ pub(super) async fn budgets_in(tx: &mut Tx) -> Result<Vec<Budget>, StoreError> {
     Ok(budgets)
 }
 
-/// Refuses another `added_hourly` for an xNode with these tags and this provider label when a budget that
-/// blocks would be gone over.
+/// Those of `offers` that no blocking budget forbids. `of` gives what an offer adds per hour and its provider;
+/// `tags` are those that the new xNodes will carry.
 ///
 /// # Errors
-/// [`UseCaseError::Policy`] with the code `over_budget`.
-pub async fn check_budget(
+/// [`UseCaseError::Policy`] with the code `over_budget` when none is left, with the reason of the first.
+pub async fn within_budgets<T>(
     context: &Context,
-    added_hourly: UsdMicros,
+    offers: Vec<T>,
     tags: &[String],
-    provider: Option<&str>,
-) -> Result<(), UseCaseError> {
+    of: impl Fn(&T) -> (UsdMicros, String),
+) -> Result<Vec<T>, UseCaseError> {
     let budgets = budgets(context).await?;
-    match rules::refusal(&budgets, added_hourly, tags, provider, context.clock.now()) {
-        Some(reason) => Err(UseCaseError::Policy { code: "over_budget", reason }),
-        None => Ok(()),
+    let now = context.clock.now();
+    let mut first_refusal = None;
+    let mut kept = Vec::with_capacity(offers.len());
+    for offer in offers {
+        let (added, provider) = of(&offer);
+        match rules::refusal(&budgets, added, tags, Some(&provider), now) {
+            Some(reason) => _ = first_refusal.get_or_insert(reason),
+            None => kept.push(offer),
+        }
+    }
+    match first_refusal {
+        Some(reason) if kept.is_empty() => Err(UseCaseError::Policy { code: "over_budget", reason }),
+        _ => Ok(kept),
     }
 }

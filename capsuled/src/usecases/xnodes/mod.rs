@@ -7,6 +7,7 @@ mod change;
 mod export;
 mod import;
 mod jump;
+pub mod placed;
 mod validate;
 
 use capsule_api::{
@@ -289,6 +290,11 @@ async fn end_alerts(tx: &mut Tx, xnode: &XNode, actor: &str) -> Result<(), UseCa
         telling::tell(tx, &alert, &xnode.tags, happening).await?;
     }
     Ok(())
+}
+
+/// Refuses to take away an xNode that others go through.
+pub(super) async fn refuse_if_jump(store: &Store, id: XNodeId) -> Result<(), UseCaseError> {
+    jump::refuse_if_used(store, id).await
 }
 
 /// An xNode as an alert's subject.

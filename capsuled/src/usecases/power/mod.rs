@@ -1,0 +1,353 @@
+//! The life of a server at its provider after it was made: on, off, on again, gone.
+//!
+//! An xNode is `running` or `stopped` here when the provider says so and not when it was asked, and it leaves
+//! the inventory when the provider says that it is gone. One operation at a time: the second client is told
+//! which one is running.
+
+mod delete;
+
+use std::{sync::Arc, time::Duration};
+
+use capsule_api::{
+    EventKind, InstanceRef, InstanceState, Leftover, Operation, OperationKind, Placement, TerminateRequest,
+    XNode, XNodeId, XNodeStatus,
+};
+use capsule_providers::{Provider, ProviderError};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    UseCaseError, accounts,
+    deployments::drive::{Ended, problem},
+    operations,
+    xnodes::{self, placed},
+};
+use crate::{
+    context::Context,
+    model::Caller,
+    rules::deployments::{POLL, pause},
+    store::{self, Lane, StoreError, Tx, intents, xnodes::StoredXNode},
+};
+
+/// How long a provider may take to switch a server, bare metal included.
+const LONGEST_SWITCH: Duration = Duration::from_secs(1_200);
+
+/// What was asked for, kept with the operation.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Asked {
+    /// By power instead of through its system.
+    force: bool,
+    /// A restart was sent: a second one would take the server away from whoever just got it back.
+    #[serde(default)]
+    sent: bool,
+}
+
+/// Asks for an xNode to be switched on, off, or off and on.
+///
+/// # Errors
+/// [`UseCaseError::WrongState`] for an xNode that is not known at a provider, and while another operation
+/// works on it.
+pub async fn begin(
+    context: &Context,
+    by: &Caller,
+    given: &str,
+    kind: OperationKind,
+    force: bool,
+) -> Result<Operation, UseCaseError> {
+    let action = match kind {
+        OperationKind::StartXNode => "start_xnode",
+        OperationKind::StopXNode => "stop_xnode",
+        _ => "restart_xnode",
+    };
+    let id = xnodes::resolve(&context.store, given).await?;
+    let operation = operations::pending(by, kind, id.to_string(), context.clock.now());
+    let given = given.to_owned();
+    let operation = context
+        .store
+        .change(by, action, id.to_string(), move |tx| {
+            Box::pin(async move {
+                free(tx, id, &given).await?;
+                store::operations::insert(tx, &operation).await?;
+                store::operations::set_request(tx, operation.id, &Asked { force, sent: false }).await?;
+                tx.emit(EventKind::OperationChanged, &operation.id.to_string(), &operation).await?;
+                Ok::<_, UseCaseError>(operation)
+            })
+        })
+        .await?;
+    context.wakes.operations.ring();
+    Ok(operation)
+}
+
+/// Asks for an xNode to be deleted at its provider and taken out of the inventory.
+///
+/// # Errors
+/// As [`begin`]; [`UseCaseError::WrongState`] also when others go through it.
+pub async fn terminate(
+    context: &Context,
+    by: &Caller,
+    given: &str,
+    request: TerminateRequest,
+) -> Result<Operation, UseCaseError> {
+    let id = xnodes::resolve(&context.store, given).await?;
+    xnodes::refuse_if_jump(&context.store, id).await?;
+    let operation =
+        operations::pending(by, OperationKind::TerminateXNode, id.to_string(), context.clock.now());
+    let given = given.to_owned();
+    let operation = context
+        .store
+        .change(by, "terminate_xnode", id.to_string(), move |tx| {
+            Box::pin(async move {
+                let (xnode, placement) = free(tx, id, &given).await?;
+                intents::insert(tx, &delete::intent(&operation, &xnode, &placement, request)).await?;
+                store::operations::insert(tx, &operation).await?;
+                tx.emit(EventKind::OperationChanged, &operation.id.to_string(), &operation).await?;
+                Ok::<_, UseCaseError>(operation)
+            })
+        })
+        .await?;
+    context.faults.point("delete:planned");
+    context.wakes.operations.ring();
+    Ok(operation)
+}
+
+/// The xNode and where it is known, when nobody else is at work on it.
+async fn free(tx: &mut Tx, id: XNodeId, given: &str) -> Result<(XNode, Placement), UseCaseError> {
+    let stored = store::xnodes::find_in(tx, id).await?;
+    let xnode = stored.ok_or_else(|| UseCaseError::not_found("xNode", given))?.xnode;
+    let placement = placement(&xnode)?;
+    let busy = |doing: &str, operation: String| {
+        Err(UseCaseError::WrongState(format!("`{}` is at work: {doing}, operation {operation}", xnode.name)))
+    };
+    if let Some(running) = store::operations::steering_in(tx, &id.to_string()).await? {
+        return busy(running.kind.as_str(), running.id.to_string());
+    }
+    if let Some((operation, kind)) = intents::under_way_in(tx, id).await? {
+        return busy(kind.as_str(), operation.to_string());
+    }
+    Ok((xnode, placement))
+}
+
+fn placement(xnode: &XNode) -> Result<Placement, UseCaseError> {
+    xnode.placement.clone().ok_or_else(|| {
+        UseCaseError::WrongState(format!(
+            "`{}` is not known at a provider, so it cannot be switched there",
+            xnode.name
+        ))
+    })
+}
+
+/// What would go on costing after the xNode is deleted.
+///
+/// # Errors
+/// [`UseCaseError::WrongState`] for an xNode that is not known at a provider; [`UseCaseError::Provider`].
+pub async fn leftovers(context: &Context, given: &str) -> Result<Vec<Leftover>, UseCaseError> {
+    let xnode = xnodes::stored(&context.store, given).await?.xnode;
+    let placement = placement(&xnode)?;
+    let provider = accounts::client(context, &placement.account).await?;
+    let asked = provider.leftovers(&placement.instance).await;
+    accounts::note_outcome(context, &placement.account, &asked).await;
+    Ok(asked?)
+}
+
+/// Carries out such an operation to its end; called again after a restart it goes on.
+///
+/// # Errors
+/// Only when the database is closed: the operation goes on at the next start.
+pub async fn carry_out(context: &Context, operation: &Operation) -> Result<Ended, StoreError> {
+    loop {
+        let outcome = match operation.kind {
+            OperationKind::TerminateXNode => delete::carry_out(context, operation).await,
+            _ => switch(context, operation).await,
+        };
+        match outcome {
+            Ok(ended) => return Ok(ended),
+            Err(UseCaseError::Store(StoreError::Closed)) => return Err(StoreError::Closed),
+            Err(UseCaseError::Store(error)) => {
+                tracing::warn!(operation.id = %operation.id, %error, "an operation waits for the database");
+                context.clock.sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Ok(failed("failed", error.to_string())),
+        }
+    }
+}
+
+fn failed(code: &str, detail: impl Into<String>) -> Ended {
+    Ended::Failed(problem(code, 502, detail.into()))
+}
+
+fn refused(error: &ProviderError) -> Ended {
+    failed(error.code(), error.to_string())
+}
+
+/// One server at its provider, and until when to wait for it.
+struct Steered<'a> {
+    context: &'a Context,
+    operation: &'a Operation,
+    provider: Arc<dyn Provider>,
+    instance: InstanceRef,
+    until: Duration,
+}
+
+/// Why a wait ended without what was waited for.
+enum Waited {
+    /// Nobody waits any more.
+    Stopped,
+    /// It took too long.
+    TooLong,
+}
+
+impl Steered<'_> {
+    /// Pauses; `Err` when there is nothing more to wait for.
+    async fn pause(&self, pause: Duration, may_stop: bool) -> Result<Result<(), Waited>, UseCaseError> {
+        if self.until <= self.context.clock.elapsed() {
+            return Ok(Err(Waited::TooLong));
+        }
+        let mut reader = self.context.store.reader().await?;
+        let stop = may_stop && store::operations::is_cancel_requested(&mut reader, self.operation.id).await?;
+        drop(reader);
+        if stop {
+            return Ok(Err(Waited::Stopped));
+        }
+        self.context.clock.sleep(pause).await;
+        Ok(Ok(()))
+    }
+
+    fn gave_up(&self, waited: &Waited, last: &str) -> Ended {
+        match waited {
+            Waited::Stopped => Ended::Cancelled(format!("the provider was asked already; {last}")),
+            Waited::TooLong => failed("deadline_exceeded", format!("it took too long: {last}")),
+        }
+    }
+}
+
+async fn switch(context: &Context, operation: &Operation) -> Result<Ended, UseCaseError> {
+    let Ok(id) = operation.resource.parse::<XNodeId>() else {
+        return Ok(failed("xnode_not_found", "the operation names no xNode"));
+    };
+    let found = store::xnodes::find(&mut *context.store.reader().await?, id).await?;
+    let Some(stored) = found else {
+        return Ok(failed("xnode_not_found", "the xNode was removed meanwhile"));
+    };
+    let placement = placement(&stored.xnode)?;
+    let steered = Steered {
+        context,
+        operation,
+        provider: accounts::client(context, &placement.account).await?,
+        instance: placement.instance,
+        until: context.clock.elapsed() + LONGEST_SWITCH,
+    };
+    let mut reader = context.store.reader().await?;
+    let asked: Asked = store::operations::request(&mut reader, operation.id).await?;
+    drop(reader);
+    if let Some(ended) = ask(&steered, asked).await? {
+        return Ok(ended);
+    }
+    context.faults.point("power:asked");
+    await_state(&steered, id).await
+}
+
+/// Asks the provider; `Some`: that was the end of it.
+async fn ask(steered: &Steered<'_>, asked: Asked) -> Result<Option<Ended>, UseCaseError> {
+    let restarts = steered.operation.kind == OperationKind::RestartXNode;
+    if restarts && asked.sent {
+        return Ok(None);
+    }
+    if restarts {
+        let id = steered.operation.id;
+        let sent = Asked { sent: true, ..asked };
+        steered
+            .context
+            .store
+            .write::<_, StoreError>(Lane::Normal, move |tx| {
+                Box::pin(async move { store::operations::set_request(tx, id, &sent).await })
+            })
+            .await?;
+    }
+    let mut errors = 0;
+    loop {
+        let (provider, instance) = (&steered.provider, &steered.instance);
+        let answer = match steered.operation.kind {
+            OperationKind::StartXNode => provider.start(instance).await,
+            OperationKind::StopXNode => provider.stop(instance, asked.force).await,
+            _ => provider.restart(instance, asked.force).await,
+        };
+        match answer {
+            // Whether it happened, the provider's record says.
+            Ok(()) | Err(ProviderError::UnknownOutcome { .. }) => return Ok(None),
+            Err(error) if error.is_transient() => {
+                errors += 1;
+                if let Err(waited) = steered.pause(pause(errors), true).await? {
+                    return Ok(Some(steered.gave_up(&waited, &error.to_string())));
+                }
+            }
+            Err(error) => return Ok(Some(refused(&error))),
+        }
+    }
+}
+
+/// Waits until the provider says so, and writes it.
+async fn await_state(steered: &Steered<'_>, id: XNodeId) -> Result<Ended, UseCaseError> {
+    let stops = steered.operation.kind == OperationKind::StopXNode;
+    let wanted = if stops { InstanceState::Stopped } else { InstanceState::Running };
+    let mut errors = 0;
+    loop {
+        let last = match steered.provider.instance(&steered.instance).await {
+            Ok(Some(seen)) if seen.status == wanted => {
+                let status = if stops { XNodeStatus::Stopped } else { XNodeStatus::Running };
+                let set = move |row: &mut StoredXNode| {
+                    row.xnode.status = status;
+                    placed::set_address(&mut row.xnode, &seen);
+                };
+                return settle(steered.context, id, stops, set).await;
+            }
+            Ok(Some(seen)) if seen.status == InstanceState::Error => {
+                return Ok(failed("failed", "the provider says that it failed"));
+            }
+            Ok(Some(seen)) if seen.status != InstanceState::Deleted => {
+                errors = 0;
+                format!("it is {} at the provider", seen.status)
+            }
+            Ok(_) => return Ok(failed("gone", "the provider no longer knows it")),
+            Err(error) if error.is_transient() => {
+                errors += 1;
+                error.to_string()
+            }
+            Err(error) => return Ok(refused(&error)),
+        };
+        let rest = if errors == 0 { POLL } else { pause(errors) };
+        if let Err(waited) = steered.pause(rest, true).await? {
+            return Ok(steered.gave_up(&waited, &last));
+        }
+    }
+}
+
+async fn settle(
+    context: &Context,
+    id: XNodeId,
+    stops: bool,
+    set: impl FnOnce(&mut StoredXNode) + Send + 'static,
+) -> Result<Ended, UseCaseError> {
+    let now = context.clock.now();
+    let xnode = context
+        .store
+        .change(&Caller::daemon(), "update_xnode", id.to_string(), move |tx| {
+            Box::pin(async move {
+                placed::amend(tx, id, |row| {
+                    set(row);
+                    // A time to live that ended in a stop has done its work.
+                    if let Some(placement) = &mut row.xnode.placement
+                        && stops
+                        && placement.expiry.is_some_and(|expiry| expiry.at <= now)
+                    {
+                        placement.expiry = None;
+                    }
+                })
+                .await
+            })
+        })
+        .await?;
+    context.wakes.inventory_changed();
+    match xnode {
+        Some(xnode) => Ok(Ended::Done(serde_json::json!({ "xnode": id, "status": xnode.status }))),
+        None => Ok(failed("xnode_not_found", "the xNode was removed meanwhile")),
+    }
+}
