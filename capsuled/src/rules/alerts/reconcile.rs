@@ -54,7 +54,7 @@ pub fn reconcile(open: &[Alert], drafts: &[AlertDraft]) -> Vec<AlertAction> {
 
 /// Whether an alert of this kind follows from the facts that are judged here. The others are raised where
 /// something happened, and end where it is put right.
-const fn is_judged(kind: AlertKind) -> bool {
+pub(super) const fn is_judged(kind: AlertKind) -> bool {
     match kind {
         AlertKind::HighCpu
         | AlertKind::HighMemory
