@@ -12,6 +12,7 @@ use std::{
 };
 
 use capsule_tests::{
+    cloud::{FakeCloud, Vendor},
     daemon::{Daemon, binary},
     sink::{Mood, Sink},
     wait::{LONG, until},
@@ -101,6 +102,17 @@ impl World {
         .await
     }
 
+    /// Runs one command line until it succeeds.
+    async fn run_in_the_end(&self, line: &str) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        until(&format!("`{line}` succeeding"), LONG, || async {
+            let output = self.daemon.ctl_output(&words);
+            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            output.status.success().then_some(()).ok_or(complaint)
+        })
+        .await;
+    }
+
     fn follow_events(&self) -> Following {
         let child = Command::new(binary("capsulectl"))
             .arg("--socket")
@@ -151,6 +163,7 @@ async fn every_operation_is_reached_by_a_command() {
     settings(&world);
     templates(&world);
     costs(&world);
+    clouds(&world).await;
     operations(&world);
     world.run_all(&["", "doctor", "audit", "tasks", "config show --origin"]);
 
@@ -253,6 +266,47 @@ fn templates(world: &World) {
         "provider templates linode",
         "provider equivalents equinix-c3-small",
     ]);
+}
+
+/// An account, and a server's whole life there. Nothing answers SSH at its address, so the deployment is stopped
+/// once the server is in the inventory, where it stays.
+async fn clouds(world: &World) {
+    let cloud = FakeCloud::start(Vendor::Vultr).await;
+    let plan = cloud.plans()[0];
+    let stray = cloud.add_running("stray", plan, cloud.places()[0], &[]);
+    world.run(&format!("provider configure vultr --field api_key=canary --endpoint {}", cloud.url()));
+    world.run_all(&[
+        "provider configure vultr --field api_key=rotated",
+        "providers --detailed",
+        "provider accounts",
+        "provider show vultr",
+        "provider verify vultr",
+        "provider instances vultr",
+        &format!("provider instances vultr {stray}"),
+        "templates refresh",
+    ]);
+    let region = cloud.places()[0];
+    world.run(&format!(
+        "deploy --name api --template {plan} --provider vultr --region {region} --yes --no-wait"
+    ));
+    world.run_in_the_end("inventory show api").await;
+    world.run_all(&["deployments", "deployments api"]);
+    // The fake cloud's time passes when it is looked at.
+    for _ in 0..12 {
+        world.run("provider instances vultr");
+    }
+    let running = world.first("operations -o name").await;
+    world.run(&format!("operations cancel {running}"));
+    // Each is refused while the one before works on the server.
+    for line in [
+        "xnode stop api --force --no-wait",
+        "xnode launch api --no-wait",
+        "xnode restart api --force --no-wait",
+        "xnode delete api --with-volumes --yes --no-wait",
+        "provider remove vultr --yes",
+    ] {
+        world.run_in_the_end(line).await;
+    }
 }
 
 /// What things cost, and the inventory to a file and back.
