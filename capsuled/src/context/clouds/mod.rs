@@ -15,10 +15,13 @@ use std::{
 use capsule_api::{AccountName, ProviderName};
 use capsule_providers::{CallSettings, Credential, Provider, Result};
 
+/// A client, and the account's revision it was made from.
+type AtRevision = (i64, Arc<dyn Provider>);
+
 /// The clients.
 #[derive(Default)]
 pub struct Clouds {
-    clients: Mutex<HashMap<String, (i64, Arc<dyn Provider>)>>,
+    clients: Mutex<HashMap<String, AtRevision>>,
     #[cfg(test)]
     placed: Mutex<HashMap<String, Connect>>,
 }
