@@ -13,7 +13,7 @@ use serde::Serialize;
 pub enum Repeat {
     /// A read, or a change that comes to the same when done twice.
     Safe,
-    /// It starts a bill: sent once, and an unclear end is [`ProviderError::UnknownOutcome`].
+    /// It starts a bill: sent once, and an unclear end is [`crate::ProviderError::UnknownOutcome`].
     Never,
 }
 
