@@ -80,6 +80,8 @@ impl<'a> Sheet<'a> {
     /// A labelled value in a tone.
     pub fn toned_field(&mut self, label: &str, tone: Tone, value: &str) {
         let value = crate::error::one_line(value);
+        // A label that fills its column is still parted from its value.
+        let label = format!("{label} ");
         self.line(&format!("  {label:<LABEL$}{}", self.look.paint(tone, &value)));
     }
 
