@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use capsule_api::{
-    Deployment, DeploymentAttempt, DeploymentCreate, Operation, Plan, PlannedOffer, ServerSpec, UserData,
-    XNodeName,
+    Deployment, DeploymentAttempt, DeploymentCreate, Operation, Plan, ServerSpec, UserData, XNodeName,
 };
 
-use super::{Session, ask, not_yet, operations};
+use super::{Session, ask, not_yet, operations, plans};
 use crate::{
     args::deploy::{DeployArgs, DeploymentsArgs, ServerArgs},
     client::encode,
@@ -21,27 +20,6 @@ const MAX_FILE_BYTES: u64 = 16 << 10;
 /// How often a plan that changes while somebody thinks is shown again.
 const MOST_ROUNDS: usize = 5;
 
-const OFFERS: View<PlannedOffer> = View {
-    columns: &[
-        Column { title: "#", fit: Fit::Number, cell: |o, _| o.rank.to_string().into() },
-        Column { title: "TEMPLATE", fit: Fit::Keep, cell: |o, _| o.template.clone().into() },
-        Column { title: "PROVIDER", fit: Fit::Keep, cell: |o, _| o.provider.as_str().into() },
-        Column { title: "REGION", fit: Fit::Keep, cell: |o, _| o.region.clone().into() },
-        Column { title: "CPU", fit: Fit::Number, cell: |o, _| o.vcpus.to_string().into() },
-        Column { title: "MIB", fit: Fit::Number, cell: |o, _| o.memory_mib.to_string().into() },
-        Column { title: "USD/H", fit: Fit::Number, cell: |o, _| o.usd_hourly.to_string().into() },
-        Column { title: "USD/MONTH", fit: Fit::Number, cell: |o, _| o.usd_monthly.to_string().into() },
-        Column { title: "ACCOUNT", fit: Fit::Drop(2), cell: |o, _| o.account.as_str().into() },
-        Column {
-            title: "PRICE",
-            fit: Fit::Drop(1),
-            cell: |o, _| if o.stale { "old".into() } else { "fresh".into() },
-        },
-    ],
-    name: |offer| offer.template.clone(),
-    empty: "no offer fits",
-};
-
 const PLAN: View<Plan> = View {
     columns: &[
         Column { title: "OFFERS", fit: Fit::Number, cell: |p, _| p.offers.len().to_string().into() },
@@ -50,26 +28,6 @@ const PLAN: View<Plan> = View {
     name: |plan| plan.fingerprint.clone(),
     empty: "no plan",
 };
-
-fn plan_page(plan: &Plan, sheet: &mut Sheet<'_>) {
-    let count = plan.request.count.unwrap_or(1);
-    sheet.title("Plan", &format!("{count} × the first that can be had"));
-    sheet.table(&OFFERS, &plan.offers);
-    if 0 < plan.more_offers {
-        sheet.field("more offers", &plan.more_offers.to_string());
-    }
-    if !plan.rejected.is_empty() {
-        sheet.section("Why others lost");
-    }
-    for lost in plan.rejected.iter().take(10) {
-        let place = lost.region.as_deref().map(|region| format!(" in {region}")).unwrap_or_default();
-        sheet.field(&format!("{}{place}", lost.template), &lost.reasons.join("; "));
-    }
-    let more = plan.more_rejected + plan.rejected.len().saturating_sub(10) as u64;
-    if 0 < more {
-        sheet.field("others", &format!("{more} more; `--dry-run -o json` lists them"));
-    }
-}
 
 /// `deploy`.
 pub async fn run(session: &Session, args: DeployArgs) -> Result<Outcome> {
@@ -98,7 +56,7 @@ pub async fn server(session: &Session, args: ServerArgs) -> Result<Outcome> {
         let answer = session.client.post("/v1/plans", &args.request()).await?;
         let plan: Plan = answer.parse()?;
         if args.dry_run {
-            session.out.one(&answer, &PLAN, plan_page)?;
+            session.out.one(&answer, &PLAN, plans::page)?;
             return Ok(Outcome::Done);
         }
         let Some(first) = plan.offers.first() else {
@@ -110,7 +68,7 @@ pub async fn server(session: &Session, args: ServerArgs) -> Result<Outcome> {
             });
         };
         if session.out.is_for_people() {
-            session.out.typed_one(&plan, &PLAN, plan_page)?;
+            session.out.typed_one(&plan, &PLAN, plans::page)?;
         }
         let question = format!(
             "deploy {count} × {name}, first {} in {} at {} for ${} per hour each?",
