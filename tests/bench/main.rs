@@ -5,6 +5,7 @@
 //! loaded machine is no failure.
 
 mod client;
+mod clouds;
 mod load;
 mod process;
 
@@ -29,5 +30,8 @@ async fn main() {
     }
     if runs("client") {
         client::client().await;
+    }
+    if runs("clouds") {
+        clouds::clouds().await;
     }
 }
