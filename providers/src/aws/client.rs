@@ -44,11 +44,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// EC2 refills its buckets with 20 describing calls a second and with fewer of most others.
 const CALLS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
 
+/// Where the price list of all regions is served.
+const PRICE_LIST: &str = "us-east-1";
+
 /// One account's way to EC2 in all regions.
 pub(super) struct Calls {
     home: String,
+    elsewhere: bool,
     config: Config,
     sts: aws_sdk_sts::Client,
+    pricing: aws_sdk_pricing::Client,
     regions: Mutex<HashMap<String, Client>>,
     limiter: DefaultDirectRateLimiter,
 }
@@ -84,15 +89,25 @@ impl Calls {
         let mut sts = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(home.clone()))
+            .credentials_provider(keys.clone())
+            .timeout_config(timeouts.clone())
+            .retry_config(retries.clone())
+            .interceptor(BoundedAnswer);
+        sts.set_endpoint_url(endpoint.clone());
+        let mut pricing = aws_sdk_pricing::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static(PRICE_LIST))
             .credentials_provider(keys)
             .timeout_config(timeouts)
             .retry_config(retries)
             .interceptor(BoundedAnswer);
-        sts.set_endpoint_url(endpoint);
+        pricing.set_endpoint_url(endpoint.clone());
         Ok(Self {
             home,
+            elsewhere: endpoint.is_some(),
             config: ec2.build(),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
+            pricing: aws_sdk_pricing::Client::from_conf(pricing.build()),
             regions: Mutex::default(),
             limiter: RateLimiter::direct(Quota::per_second(CALLS_PER_SECOND)),
         })
@@ -101,6 +116,11 @@ impl Calls {
     /// The account's default region.
     pub(super) fn home(&self) -> &str {
         &self.home
+    }
+
+    /// Whether the account is at an address of its own: a mock, or another cloud that speaks EC2.
+    pub(super) fn elsewhere(&self) -> bool {
+        self.elsewhere
     }
 
     /// The region that a place names: itself, or the account's default one.
@@ -124,6 +144,11 @@ impl Calls {
     /// The client that says whose key it is.
     pub(super) fn sts(&self) -> &aws_sdk_sts::Client {
         &self.sts
+    }
+
+    /// The client of the price list.
+    pub(super) fn pricing(&self) -> &aws_sdk_pricing::Client {
+        &self.pricing
     }
 
     /// Carries out a call that may be repeated.

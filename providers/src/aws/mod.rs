@@ -227,24 +227,37 @@ impl Aws {
 
     /// The instances of a region that are not gone, all pages.
     async fn described(&self, region: &str, only: Option<Filter>) -> Result<Vec<Instance>> {
-        let client = self.calls.region(region);
-        let mut instances = Vec::new();
-        let mut next = None;
-        for _ in 0..MOST_PAGES {
+        let client = &self.calls.region(region);
+        let filters = &only.map(|filter| vec![filter]);
+        pages("instances", |next| async move {
             let asked = client.describe_instances().max_results(PAGE).set_next_token(next);
-            let asked = asked.set_filters(only.clone().map(|filter| vec![filter]));
-            let page = self.calls.call("instances", asked.send()).await?;
+            let page = self.calls.call("instances", asked.set_filters(filters.clone()).send()).await?;
             let records = page.reservations().iter().flat_map(|reservation| reservation.instances());
             let records = records.map(|record| records::instance(record, region));
-            instances.extend(records.filter(|instance| instance.status != InstanceState::Deleted));
-            next = page.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
-            if next.is_none() {
-                return Ok(instances);
-            }
-        }
-        let detail = format!("{region} lists more than {MOST_PAGES} pages of instances");
-        Err(ProviderError::Unreadable { provider: ProviderName::Aws, detail })
+            let there = records.filter(|instance| instance.status != InstanceState::Deleted).collect();
+            Ok((there, page.next_token))
+        })
+        .await
     }
+}
+
+/// Every item of a list; `ask` gets the token of a page and answers with its items and the token of the next.
+async fn pages<T, F>(what: &str, mut ask: impl FnMut(Option<String>) -> F) -> Result<Vec<T>>
+where
+    F: Future<Output = Result<(Vec<T>, Option<String>)>>,
+{
+    let mut all = Vec::new();
+    let mut next = None;
+    for _ in 0..MOST_PAGES {
+        let (items, token) = ask(next).await?;
+        all.extend(items);
+        next = token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+    let detail = format!("its list of {what} did not end after {MOST_PAGES} pages");
+    Err(ProviderError::Unreadable { provider: ProviderName::Aws, detail })
 }
 
 fn of(reference: &InstanceRef) -> String {

@@ -8,6 +8,7 @@ use std::{
 
 use capsule_api::{Arch, InstanceRef, ProviderName};
 use secrecy::SecretString;
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -462,4 +463,64 @@ async fn no_secret_is_logged_at_any_level() {
     for words in ["canary", "Y2FuYXJ5LWRhdGE", "settings for this operation"] {
         assert!(!text.contains(words), "{text}");
     }
+}
+
+fn regions() -> Answer {
+    let item = |name: &str| format!("<item><regionName>{name}</regionName></item>");
+    let info = item("eu-west-1") + &item("us-east-1");
+    Answer::Reply(
+        200,
+        format!("<DescribeRegionsResponse><regionInfo>{info}</regionInfo></DescribeRegionsResponse>"),
+    )
+}
+
+fn on_sale(size: &str) -> Answer {
+    let item = format!("<item><instanceType>{size}</instanceType></item>");
+    let set = format!("<instanceTypeOfferingSet>{item}</instanceTypeOfferingSet>");
+    Answer::Reply(
+        200,
+        format!("<DescribeInstanceTypeOfferingsResponse>{set}</DescribeInstanceTypeOfferingsResponse>"),
+    )
+}
+
+fn sizes(size: &str) -> Answer {
+    let item = format!(
+        "<item><instanceType>{size}</instanceType><vCpuInfo><defaultVCpus>2</defaultVCpus></vCpuInfo>\
+         <memoryInfo><sizeInMiB>8192</sizeInMiB></memoryInfo></item>"
+    );
+    let set = format!("<instanceTypeSet>{item}</instanceTypeSet>");
+    Answer::Reply(200, format!("<DescribeInstanceTypesResponse>{set}</DescribeInstanceTypesResponse>"))
+}
+
+fn price_list(size: &str, usd: &str) -> Answer {
+    let dimensions = json!({ "S.T.D": { "unit": "Hrs", "pricePerUnit": { "USD": usd } } });
+    let product = json!({
+        "product": { "attributes": { "instanceType": size } },
+        "terms": { "OnDemand": { "S.T": { "priceDimensions": dimensions } } },
+    });
+    Answer::Reply(200, json!({ "FormatVersion": "aws_v1", "PriceList": [product.to_string()] }).to_string())
+}
+
+#[tokio::test]
+async fn the_sizes_of_the_default_region_have_the_prices_of_the_list() {
+    let shipped = [on_sale("t3.micro"), sizes("t3.micro")];
+    let listed = [on_sale("m7g.large"), sizes("m7g.large")];
+    let answers = [&[regions(), price_list("m7g.large", "0.0911000000")], &shipped[..], &listed].concat();
+    let catalogue = Server::start(&answers).await.client().catalogue().await.expect("a catalogue");
+    let offers: Vec<_> = catalogue
+        .offers
+        .iter()
+        .map(|offer| (offer.plan.as_str(), offer.region.as_str(), offer.price.hourly_micros))
+        .collect();
+    assert_eq!(offers, [("t3.micro", "us-east-1", 10_400), ("m7g.large", "eu-west-1", 91_100)]);
+}
+
+#[tokio::test]
+async fn who_may_not_ask_for_prices_gets_those_that_are_shipped() {
+    let denied =
+        json!({ "__type": "AccessDeniedException", "Message": "not authorized: pricing:GetProducts" });
+    let answers = [regions(), Answer::Reply(400, denied.to_string()), on_sale("t3.micro"), sizes("t3.micro")];
+    let catalogue = Server::start(&answers).await.client().catalogue().await.expect("a catalogue");
+    assert_eq!(catalogue.offers.len(), 1);
+    assert_eq!(catalogue.offers[0].price.hourly_micros, 10_400);
 }
