@@ -14,6 +14,11 @@ use capsuled::{
 };
 use clap::{CommandFactory, Parser};
 use serde_json::Value;
+use tikv_jemallocator::Jemalloc;
+
+/// The daemon runs for months, and a large import or export must not stay in its memory for as long.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let line = CommandLine::parse();
