@@ -88,7 +88,10 @@ async fn orphans_ghosts_and_drift_are_found_told_and_put_right() {
     told(&sink, &["alert.opened", "alert.resolved", "alert.opened"]).await;
     daemon.ctl(&["reconcile", "--accept", "--all"]);
     let xnode = json(&daemon, "inventory show left-over");
-    assert_eq!((&xnode["status"], xnode["tags"].to_string()), (&"stopped".into(), r#"["blue","web"]"#.to_owned()));
+    assert_eq!(
+        (&xnode["status"], xnode["tags"].to_string()),
+        (&"stopped".into(), r#"["blue","web"]"#.to_owned())
+    );
     assert_eq!(found(&daemon), []);
 
     let writes = vultr.requests().iter().filter(|request| request.is_write()).count();
