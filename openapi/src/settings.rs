@@ -107,6 +107,9 @@ pub struct Settings {
     pub up_after: u32,
     /// Time between resource readings, milliseconds, 5,000 to 86,400,000; default 60,000 (1 minute).
     pub metrics_interval_ms: u64,
+    /// Time between comparisons of a provider account with the inventory, milliseconds, 60,000 to 604,800,000;
+    /// default 3,600,000 (1 hour).
+    pub reconcile_interval_ms: u64,
     /// Thresholds where nothing narrower applies.
     pub thresholds: Thresholds,
     /// How long raw results and readings are kept, hours, 1 to 720; default 24.
@@ -131,6 +134,7 @@ impl Default for Settings {
             down_after: 2,
             up_after: 1,
             metrics_interval_ms: 60_000,
+            reconcile_interval_ms: 3_600_000,
             thresholds: Thresholds::default(),
             raw_retention_hours: 24,
             five_minute_retention_days: 30,
@@ -171,6 +175,9 @@ pub struct SettingsPatch {
     /// See `Settings`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_interval_ms: Option<u64>,
+    /// See `Settings`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconcile_interval_ms: Option<u64>,
     /// The parts of the thresholds that change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<ThresholdOverrides>,

@@ -9,6 +9,7 @@ use std::{
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use capsule_tests::{
@@ -285,6 +286,7 @@ async fn clouds(world: &World) {
         &format!("provider instances vultr {stray}"),
         "templates refresh",
     ]);
+    reconciling(world, &cloud, &stray);
     let region = cloud.places()[0];
     world.run(&format!(
         "deploy --name api --template {plan} --provider vultr --region {region} --yes --no-wait"
@@ -307,6 +309,21 @@ async fn clouds(world: &World) {
     ] {
         world.run_in_the_end(line).await;
     }
+}
+
+/// A server that is adopted, drifts, is accepted and forgotten.
+fn reconciling(world: &World, cloud: &FakeCloud, stray: &str) {
+    world.run_all(&["reconcile", "findings --sweeps", &format!("adopt vultr {stray}")]);
+    cloud.change_tags(stray, &["new"]);
+    world.daemon.advance(Duration::from_secs(60));
+    world.run("reconcile");
+    let finding = world.run("findings -o name");
+    world.run_all(&[
+        &format!("findings {finding}"),
+        &format!("reconcile --ignore {finding}"),
+        &format!("reconcile --accept {finding}"),
+        "forget stray --yes",
+    ]);
 }
 
 /// What things cost, and the inventory to a file and back.

@@ -99,9 +99,9 @@ pub enum InventoryAction {
     Remove(RemoveArgs),
 }
 
-/// What can be said about a server, when adding and when changing one.
+/// How to log in to a server.
 #[derive(Debug, Clone, Default, Args)]
-pub struct XNodeFields {
+pub struct SshFields {
     /// SSH user; metrics are read over SSH when it is given
     #[arg(long, value_name = "USER", help_heading = "SSH")]
     pub ssh_user: Option<String>,
@@ -123,6 +123,14 @@ pub struct XNodeFields {
     /// Server to go through: the name of an xNode or user@host:port
     #[arg(long, value_name = "XNODE", help_heading = "SSH")]
     pub jump: Option<String>,
+}
+
+/// What can be said about a server, when adding and when changing one.
+#[derive(Debug, Clone, Default, Args)]
+pub struct XNodeFields {
+    /// How to log in.
+    #[command(flatten)]
+    pub ssh: SshFields,
     /// IPv4 address beside the address
     #[arg(long, value_name = "ADDRESS")]
     pub ipv4: Option<Ipv4Addr>,

@@ -12,6 +12,7 @@ pub mod inventory;
 pub mod later;
 pub mod monitor;
 pub mod providers;
+pub mod reconcile;
 pub mod records;
 pub mod styles;
 pub mod templates;
@@ -146,6 +147,14 @@ pub enum Command {
     /// Servers at their providers
     #[command(name = "xnode")]
     XNode(xnode::XNodeArgs),
+    /// Compare providers with the inventory, and accept what they say
+    Reconcile(reconcile::ReconcileArgs),
+    /// What providers have and the inventory does not say
+    Findings(reconcile::FindingsArgs),
+    /// Take servers into the inventory that a provider has already
+    Adopt(Box<reconcile::AdoptArgs>),
+    /// Take a server out of the inventory and leave it at its provider
+    Forget(reconcile::ForgetArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
     /// What was sent, what waits and why

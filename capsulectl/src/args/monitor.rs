@@ -281,6 +281,9 @@ pub struct SettingsArgs {
     /// Time between resource readings
     #[arg(long, value_name = "TIME", value_parser = duration_ms)]
     pub metrics_interval: Option<u64>,
+    /// Time between comparisons of a provider account with the inventory
+    #[arg(long, value_name = "TIME", value_parser = duration_ms)]
+    pub reconcile_interval: Option<u64>,
     /// Hours to keep raw results and readings
     #[arg(long, value_name = "HOURS")]
     pub raw_retention: Option<u32>,

@@ -1,5 +1,6 @@
 //! What the commands do, one file for each noun. A command is a request or two and a page of output.
 
+pub mod adopt;
 pub mod alerts;
 pub mod ask;
 pub mod budgets;
@@ -24,6 +25,7 @@ pub mod overview;
 pub mod plans;
 pub mod provider_fields;
 pub mod providers;
+pub mod reconcile;
 pub mod records;
 pub mod ssh;
 pub mod status;
@@ -93,6 +95,10 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Deploy(args) => deploy::run(session, *args).await,
         Command::Deployments(args) => deploy::list(session, &args).await,
         Command::XNode(args) => xnode::run(session, args.action).await,
+        Command::Reconcile(args) => reconcile::run(session, args).await,
+        Command::Findings(args) => reconcile::findings(session, &args).await,
+        Command::Adopt(args) => adopt::run(session, *args).await,
+        Command::Forget(args) => adopt::forget(session, &args).await,
         Command::Channel(args) => channels::run(session, args.action).await,
         Command::Templates(args) => templates::run(session, args).await,
         Command::Deliveries(args) => deliveries::run(session, args).await,

@@ -45,6 +45,7 @@ pub fn named(command: &Command) -> Option<Named> {
             MonitorAction::Config(args) => args.xnode.as_ref().and_then(xnode),
             _ => None,
         },
+        Command::Forget(args) => xnode(&args.xnode),
         Command::Ssh(args) => match &args.action {
             SshAction::Trust { xnode: name, .. } => xnode(name),
         },

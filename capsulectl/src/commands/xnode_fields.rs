@@ -10,7 +10,7 @@ use capsule_api::{
 use crate::{
     args::{
         check::{self, CheckArg},
-        inventory::{AddArgs, Clearable, EditArgs, XNodeFields},
+        inventory::{AddArgs, Clearable, EditArgs, SshFields},
         values::merge,
     },
     error::{Error, Result},
@@ -23,19 +23,12 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The body of `inventory add`.
 pub fn create(args: &AddArgs) -> Result<XNodeCreate> {
     let fields = &args.fields;
-    let ssh = SshAccessCreate {
-        port: fields.ssh_port,
-        user: fields.ssh_user.clone(),
-        jump: fields.jump.clone(),
-        key: key(fields)?,
-        host_key: fields.host_key.clone(),
-    };
     Ok(XNodeCreate {
         name: args.name.clone(),
         address: args.address.clone(),
         ipv4: fields.ipv4,
         ipv6: fields.ipv6,
-        ssh,
+        ssh: access(&fields.ssh)?,
         provider: fields.provider.clone(),
         region: fields.region.clone(),
         status: fields.status,
@@ -44,6 +37,17 @@ pub fn create(args: &AddArgs) -> Result<XNodeCreate> {
         checks: checks(args)?,
         thresholds: fields.thresholds.overrides(),
         metrics_interval_ms: fields.metrics_interval,
+    })
+}
+
+/// How to log in, with the key read where it is a file of the caller's.
+pub fn access(fields: &SshFields) -> Result<SshAccessCreate> {
+    Ok(SshAccessCreate {
+        port: fields.ssh_port,
+        user: fields.ssh_user.clone(),
+        jump: fields.jump.clone(),
+        key: key(fields)?,
+        host_key: fields.host_key.clone(),
     })
 }
 
@@ -57,7 +61,7 @@ fn checks(args: &AddArgs) -> Result<Option<Vec<CheckCreate>>> {
         return Ok(None);
     }
     let wanted = |kind: CheckKind| match kind {
-        CheckKind::Ssh => args.fields.ssh_user.is_some(),
+        CheckKind::Ssh => args.fields.ssh.ssh_user.is_some(),
         kind => kind == CheckKind::Ping,
     };
     let missing = [CheckKind::Ping, CheckKind::Ssh]
@@ -77,11 +81,11 @@ pub fn patch(args: &EditArgs, before: &XNode) -> Result<XNodePatch> {
         address: args.address.clone(),
         ipv4: set_or_clear(fields.ipv4, cleared(Clearable::Ipv4)),
         ipv6: set_or_clear(fields.ipv6, cleared(Clearable::Ipv6)),
-        ssh_port: fields.ssh_port,
-        ssh_user: set_or_clear(fields.ssh_user.clone(), cleared(Clearable::SshUser)),
-        ssh_jump: set_or_clear(fields.jump.clone(), cleared(Clearable::Jump)),
-        ssh_key: set_or_clear(key(fields)?, cleared(Clearable::SshKey)),
-        ssh_host_key: set_or_clear(fields.host_key.clone(), cleared(Clearable::HostKey)),
+        ssh_port: fields.ssh.ssh_port,
+        ssh_user: set_or_clear(fields.ssh.ssh_user.clone(), cleared(Clearable::SshUser)),
+        ssh_jump: set_or_clear(fields.ssh.jump.clone(), cleared(Clearable::Jump)),
+        ssh_key: set_or_clear(key(&fields.ssh)?, cleared(Clearable::SshKey)),
+        ssh_host_key: set_or_clear(fields.ssh.host_key.clone(), cleared(Clearable::HostKey)),
         provider: set_or_clear(fields.provider.clone(), cleared(Clearable::Provider)),
         region: set_or_clear(fields.region.clone(), cleared(Clearable::Region)),
         status: fields.status,
@@ -175,7 +179,7 @@ fn read_check(arg: &CheckArg) -> Result<CheckCreate> {
     Ok(check)
 }
 
-fn key(fields: &XNodeFields) -> Result<Option<SshKeyCreate>> {
+fn key(fields: &SshFields) -> Result<Option<SshKeyCreate>> {
     if let Some(path) = &fields.ssh_key {
         return Ok(Some(SshKeyCreate::Pem(read_text(path, "the private key")?)));
     }

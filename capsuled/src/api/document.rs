@@ -43,6 +43,7 @@ use utoipa::{
         (name = "providers", description = "The clouds, the accounts there, and what they really have."),
         (name = "templates", description = "What providers sell, and what a deployment would choose."),
         (name = "deployments", description = "Servers at providers: made, switched, deleted."),
+        (name = "reconcile", description = "What providers have and the inventory does not say."),
         (name = "operations", description = "Long work."),
         (name = "events", description = "What changed, as it changes."),
         (name = "monitoring", description = "For monitoring systems, load balancers and people reading this."),

@@ -61,6 +61,9 @@ pub struct Wakes {
     pub expiry: Wake,
     /// The templates task looks whose prices are due: ring after a commit that made an account.
     pub templates: Wake,
+    /// The reconcile task looks whose account is due: ring after a commit that made an account or changed the
+    /// settings.
+    pub reconcile: Wake,
     /// Probes asked for out of turn; the prober is rung with it.
     run_now: Mutex<Vec<RunNow>>,
     /// Readings asked for out of turn; the collector is rung with it.

@@ -13,6 +13,7 @@ pub mod equivalents;
 pub mod health;
 pub mod planning;
 pub mod rate;
+pub mod reconcile;
 pub mod records;
 pub mod retention;
 pub mod routing;

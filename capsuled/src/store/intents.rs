@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use super::{StoreError, Tx, at, at_opt, json, ms, parse, to_json};
-use crate::model::Intent;
+use crate::model::{Intent, IntentOutline};
 
 struct Row {
     id: String,
@@ -245,6 +245,41 @@ pub async fn under_way_in(
     .fetch_optional(tx.connection())
     .await?;
     row.map(|row| Ok((parse("id", &row.operation_id)?, parse("intent kind", &row.kind)?))).transpose()
+}
+
+/// Intents that have not ended or did so after `since`, and those of `ids`.
+pub async fn outlines(
+    connection: &mut SqliteConnection,
+    since: Timestamp,
+    ids: &[IntentId],
+) -> Result<Vec<IntentOutline>, StoreError> {
+    let (since, ids) = (ms(since), to_json(ids));
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id!", kind, name, state, state_at, instance_id, instance_place, xnode_id
+         FROM intents
+         WHERE state NOT IN ('succeeded', 'failed', 'cancelled')
+            OR state_at > ?1
+            OR id IN (SELECT value FROM json_each(?2))
+         ORDER BY id"#,
+        since,
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let instance = row.instance_id.zip(row.instance_place);
+            Ok(IntentOutline {
+                id: parse("id", &row.id)?,
+                kind: parse("intent kind", &row.kind)?,
+                name: parse("xNode name", &row.name)?,
+                state: parse("deployment state", &row.state)?,
+                state_at: at(row.state_at)?,
+                instance: instance.map(|(id, place)| InstanceRef { id, place }),
+                xnode: row.xnode_id.as_deref().map(|id| parse("id", id)).transpose()?,
+            })
+        })
+        .collect()
 }
 
 /// Adds an attempt with the next number.

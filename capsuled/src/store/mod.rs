@@ -27,6 +27,7 @@ pub mod checks;
 pub mod costs;
 pub mod deliveries;
 pub mod events;
+pub mod findings;
 pub mod idempotency;
 pub mod intents;
 pub mod operations;

@@ -68,8 +68,8 @@ pub async fn delete_rollups(tx: &mut Tx, step_ms: i64, until_ms: i64) -> Result<
     Ok(probes.rows_affected().max(samples.rows_affected()) == CHUNK as u64)
 }
 
-/// Deletes resolved alerts (with timelines and deliveries), events, audit rows and finished operations from
-/// before `records_until`, and idempotent replies from before `replies_until`. `true`: call again, there may
+/// Deletes resolved alerts (with timelines and deliveries), events, audit rows, finished operations and findings
+/// that are over from before `records_until`, and idempotent replies from before `replies_until`. `true`: call again, there may
 /// be more. An alert with a waiting delivery stays.
 pub async fn delete_records(
     tx: &mut Tx,
@@ -118,6 +118,7 @@ pub async fn delete_records(
     )
     .execute(tx.connection())
     .await?;
+    sqlx::query!("DELETE FROM findings WHERE ended_at < ?1", until).execute(tx.connection()).await?;
     sqlx::query!("DELETE FROM idempotency WHERE created_at < ?1", replies_until)
         .execute(tx.connection())
         .await?;

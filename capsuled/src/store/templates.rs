@@ -79,6 +79,21 @@ pub async fn live(connection: &mut SqliteConnection) -> Result<Vec<LiveCatalogue
         .collect()
 }
 
+/// The last good copy of one account, if it has one.
+pub async fn live_of(
+    connection: &mut SqliteConnection,
+    account: &AccountName,
+) -> Result<Option<Vec<Offer>>, StoreError> {
+    let account = account.as_str();
+    let data = sqlx::query_scalar!(
+        r#"SELECT data AS "data!" FROM catalogues WHERE account = ?1 AND data IS NOT NULL"#,
+        account
+    )
+    .fetch_optional(connection)
+    .await?;
+    data.map(|data| Ok(json::<Data>("catalogue", &data)?.offers)).transpose()
+}
+
 /// Replaces an account's whole list. `None`: the account is gone, nothing was written; `Some(false)`: it is
 /// the same as before, and newer.
 pub async fn replace(tx: &mut Tx, new: LiveCatalogue) -> Result<Option<bool>, StoreError> {

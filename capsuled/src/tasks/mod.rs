@@ -10,6 +10,7 @@ pub mod expiry;
 pub mod operations;
 pub mod outbox;
 pub mod prober;
+pub mod reconcile;
 pub mod recorder;
 pub mod retention;
 pub mod supervisor;

@@ -13,7 +13,7 @@ use crate::{
     store::{Lane, StoreError, operations, xnodes},
     usecases::{
         deployments::{self, drive::Ended},
-        power, templates, watching,
+        power, reconcile, templates, watching,
     },
 };
 
@@ -138,12 +138,12 @@ async fn carry_out(context: &Context, operation: &Operation) -> Result<serde_jso
         OperationKind::RunChecks => run_checks(context, named_xnode(operation)?).await,
         OperationKind::CollectMetrics => collect_metrics(context, named_xnode(operation)?).await,
         OperationKind::RefreshTemplates => refresh_templates(context, &operation.resource).await,
+        OperationKind::Reconcile => compare_accounts(context, operation).await,
         OperationKind::Deploy
         | OperationKind::StartXNode
         | OperationKind::StopXNode
         | OperationKind::RestartXNode
-        | OperationKind::TerminateXNode
-        | OperationKind::Reconcile => Err(failure("not_there_yet", "this version cannot do it yet")),
+        | OperationKind::TerminateXNode => Err(failure("not_there_yet", "this version cannot do it yet")),
     }
 }
 
@@ -197,6 +197,35 @@ async fn refresh_templates(context: &Context, resource: &str) -> Result<serde_js
     Ok(serde_json::json!({ "items": results }))
 }
 
+async fn compare_accounts(
+    context: &Context,
+    operation: &Operation,
+) -> Result<serde_json::Value, Box<Problem>> {
+    let failed = |error: &dyn std::error::Error| failure("reconcile_failed", &Chain(error).to_string());
+    let mut sweeps = reconcile::start(context, &operation.resource).await.map_err(|error| failed(&error))?;
+    let count = sweeps.count();
+    let mut done = 0;
+    while let Some(outcome) = sweeps.next().await {
+        outcome.map_err(|error| failed(&error))?;
+        done += 1;
+        let percent = u8::try_from(10 + 85 * done / count.max(1)).unwrap_or(95);
+        let stage = format!("{done} of {count} accounts compared");
+        advance(context, operation.id, OperationState::Running, &stage, percent)
+            .await
+            .map_err(|error| failed(&error))?;
+    }
+    let results = sweeps.results(context).await.map_err(|error| failed(&error))?;
+    // One account that answers is a comparison; the result says who did not.
+    let errors: Vec<String> = results
+        .iter()
+        .filter_map(|sweep| Some(format!("{}: {}", sweep.account, sweep.error.as_ref()?)))
+        .collect();
+    if !results.is_empty() && errors.len() == results.len() {
+        return Err(failure("reconcile_failed", &errors.join("; ")));
+    }
+    Ok(serde_json::json!({ "items": results }))
+}
+
 async fn find(context: &Context, xnode: XNodeId) -> Result<xnodes::StoredXNode, Box<Problem>> {
     let read = async {
         let mut reader = context.store.reader().await?;
@@ -225,14 +254,15 @@ async fn advance(
     context: &Context,
     id: OperationId,
     state: OperationState,
-    stage: &'static str,
+    stage: &str,
     progress_percent: u8,
 ) -> Result<(), StoreError> {
+    let stage = stage.to_owned();
     context
         .store
         .write::<(), StoreError>(Lane::Normal, move |tx| {
             Box::pin(async move {
-                if operations::advance(tx, id, state, stage, progress_percent).await? {
+                if operations::advance(tx, id, state, &stage, progress_percent).await? {
                     emit(tx, id).await?;
                 }
                 Ok(())

@@ -49,6 +49,7 @@ pub async fn update(
         })
         .await?;
     context.wakes.inventory_changed();
+    context.wakes.reconcile.ring();
     Ok(changed)
 }
 
@@ -65,6 +66,7 @@ fn apply(settings: &mut Settings, patch: &SettingsPatch) {
     set(&mut settings.down_after, patch.down_after);
     set(&mut settings.up_after, patch.up_after);
     set(&mut settings.metrics_interval_ms, patch.metrics_interval_ms);
+    set(&mut settings.reconcile_interval_ms, patch.reconcile_interval_ms);
     set(&mut settings.raw_retention_hours, patch.raw_retention_hours);
     set(&mut settings.five_minute_retention_days, patch.five_minute_retention_days);
     set(&mut settings.hourly_retention_days, patch.hourly_retention_days);
@@ -86,6 +88,7 @@ fn refuse_impossible(settings: &Settings) -> Result<(), UseCaseError> {
         ("down_after", settings.down_after.into(), 1, 20),
         ("up_after", settings.up_after.into(), 1, 20),
         ("metrics_interval_ms", settings.metrics_interval_ms, 5_000, 86_400_000),
+        ("reconcile_interval_ms", settings.reconcile_interval_ms, 60_000, 604_800_000),
         ("raw_retention_hours", settings.raw_retention_hours.into(), 1, 720),
         ("five_minute_retention_days", settings.five_minute_retention_days.into(), 1, 3_650),
         ("hourly_retention_days", settings.hourly_retention_days.into(), 1, 3_650),

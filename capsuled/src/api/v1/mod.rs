@@ -8,6 +8,7 @@ mod health;
 mod metrics;
 mod operations;
 mod providers;
+mod reconcile;
 mod records;
 mod server;
 mod settings;
@@ -35,4 +36,5 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(records::routes())
         .merge(operations::routes())
         .merge(providers::routes())
+        .merge(reconcile::routes())
 }

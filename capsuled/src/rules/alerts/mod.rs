@@ -27,7 +27,7 @@ use capsule_api::{Alert, AlertKind, AlertState, Cause};
 use jiff::Timestamp;
 
 pub use budgets::{BudgetVerdict, Mark, judge_budgets};
-pub use reconcile::{AlertAction, reconcile};
+pub use reconcile::{AlertAction, change, reconcile};
 
 use crate::model::{AlertDraft, CheckKey, Condition, XNodeFacts};
 

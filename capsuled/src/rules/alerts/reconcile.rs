@@ -71,7 +71,8 @@ pub(super) const fn is_judged(kind: AlertKind) -> bool {
     }
 }
 
-fn change(alert: &Alert, draft: &AlertDraft) -> Option<AlertChangeKind> {
+/// What there is to tell of an open alert whose problem is now as drafted; `None`: nothing.
+pub fn change(alert: &Alert, draft: &AlertDraft) -> Option<AlertChangeKind> {
     if alert.severity < draft.severity {
         return Some(AlertChangeKind::Escalated);
     }

@@ -27,7 +27,7 @@ use crate::{
         Tx,
         accounts::{self, StoredAccount},
     },
-    usecases::{Expected, UseCaseError},
+    usecases::{Expected, UseCaseError, reconcile},
 };
 
 /// Longest wait for a provider to say whether it accepts a credential, repeats included.
@@ -67,6 +67,7 @@ pub async fn create(context: &Context, by: &Caller, new: AccountCreate) -> Resul
         })
         .await?;
     context.wakes.templates.ring();
+    context.wakes.reconcile.ring();
     Ok(created)
 }
 
@@ -140,6 +141,7 @@ pub async fn delete(
                     true => in_use(&account),
                     false => error.into(),
                 })?;
+                reconcile::judge_orphans(tx, account.provider).await?;
                 let gone = serde_json::json!({
                     "name": account.name, "provider": account.provider, "deleted": true
                 });
@@ -149,6 +151,7 @@ pub async fn delete(
         })
         .await?;
     context.clouds.forget(&removed);
+    context.wakes.outbox.ring();
     Ok(())
 }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Longest wait for one account's instances, all pages.
-const LISTING: Duration = Duration::from_secs(120);
+const LISTING: Duration = Duration::from_secs(100);
 
 /// Every instance at a provider.
 ///
@@ -99,6 +99,28 @@ async fn asked(
     let suggestion =
         selection::suggestion(wanted.as_str(), stored.iter().map(|stored| stored.account.name.as_str()));
     Err(UseCaseError::NotFound { what: WHAT, given: wanted.to_string(), suggestion })
+}
+
+/// Every instance of one account, in bounded time.
+///
+/// # Errors
+/// [`UseCaseError::Provider`] when the list could not be read to its end.
+pub async fn all(context: &Context, account: &AccountName) -> Result<Vec<Instance>, UseCaseError> {
+    all_of(context, &super::stored(context, account.as_str()).await?).await
+}
+
+/// One instance of one account; `None`: its provider says that there is none.
+///
+/// # Errors
+/// As [`all`].
+pub async fn one(
+    context: &Context,
+    account: &AccountName,
+    reference: &InstanceRef,
+) -> Result<Option<Instance>, UseCaseError> {
+    let stored = super::stored(context, account.as_str()).await?;
+    let client = client_of(context, &stored)?;
+    noted(context, &stored, client.instance(reference)).await
 }
 
 async fn all_of(context: &Context, stored: &StoredAccount) -> Result<Vec<Instance>, UseCaseError> {

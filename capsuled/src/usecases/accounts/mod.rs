@@ -6,7 +6,7 @@
 
 mod change;
 mod credential;
-mod instances;
+pub mod instances;
 mod providers;
 #[cfg(test)]
 pub mod testing;

@@ -19,7 +19,7 @@ use crate::{
     store,
     usecases::{
         UseCaseError, problems,
-        xnodes::placed::{self, NewlyMade},
+        xnodes::placed::{self, NewlyKnown},
     },
 };
 
@@ -50,7 +50,7 @@ pub(super) async fn take_in(
         .store
         .change(&Caller::daemon(), "create_xnode", format!("{} {id}", intent.name), move |tx| {
             Box::pin(async move {
-                let new = NewlyMade {
+                let new = NewlyKnown {
                     id,
                     name: intent.name.clone(),
                     instance: &instance,
@@ -61,9 +61,12 @@ pub(super) async fn take_in(
                         template: bought.as_ref().and_then(|offer| offer.template.clone()),
                         expiry: expiry(&intent, now),
                     },
-                    user,
+                    status: XNodeStatus::Deploying,
+                    user: Some(user.to_owned()),
                     ssh_port: intent.spec.ssh_port.unwrap_or(22),
-                    key,
+                    jump: None,
+                    key: Some(key),
+                    host_key: None,
                     tags: intent.spec.tags.clone(),
                     hourly_cost: bought.as_ref().and_then(|offer| offer.hourly_cost_micros),
                     checks: intent.spec.checks.clone(),

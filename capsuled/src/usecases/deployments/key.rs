@@ -11,7 +11,7 @@ use crate::{
 const PLACE: &str = "deployment_key/1/private";
 
 /// The key pair, made if this is the first time: its public half and the private one.
-pub(super) async fn pair(context: &Context) -> Result<(String, SecretString), UseCaseError> {
+pub(in crate::usecases) async fn pair(context: &Context) -> Result<(String, SecretString), UseCaseError> {
     if let Some(known) = known(context).await? {
         return Ok(known);
     }
@@ -38,6 +38,10 @@ async fn known(context: &Context) -> Result<Option<(String, SecretString)>, UseC
 }
 
 /// The private key as an xNode's row holds it.
-pub(super) fn for_xnode(context: &Context, private: &SecretString, id: capsule_api::XNodeId) -> StoredKey {
+pub(in crate::usecases) fn for_xnode(
+    context: &Context,
+    private: &SecretString,
+    id: capsule_api::XNodeId,
+) -> StoredKey {
     StoredKey::Sealed(context.seal.seal(private, &format!("xnodes/{id}/ssh_key")))
 }

@@ -6,7 +6,7 @@
 
 pub mod drive;
 mod inventory;
-mod key;
+pub(super) mod key;
 mod reach;
 mod send;
 #[cfg(test)]

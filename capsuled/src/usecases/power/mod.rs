@@ -110,7 +110,7 @@ pub async fn terminate(
 }
 
 /// The xNode and where it is known, when nobody else is at work on it.
-async fn free(tx: &mut Tx, id: XNodeId, given: &str) -> Result<(XNode, Placement), UseCaseError> {
+pub(super) async fn free(tx: &mut Tx, id: XNodeId, given: &str) -> Result<(XNode, Placement), UseCaseError> {
     let stored = store::xnodes::find_in(tx, id).await?;
     let xnode = stored.ok_or_else(|| UseCaseError::not_found("xNode", given))?.xnode;
     let placement = placement(&xnode)?;

@@ -1,6 +1,7 @@
 //! Templates and regions: what ships, put together with what the providers' own lists said last.
 
 mod planning;
+mod prices;
 mod refreshing;
 
 use capsule_api::{
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use planning::plan;
+pub use prices::Prices;
 pub use refreshing::{begin_refresh, refresh, refresh_due};
 
 /// Everything that is known when a question about templates is asked.

@@ -21,7 +21,7 @@ pub use export::export;
 pub use import::import;
 
 use super::{
-    Expected, Listing, Slice, UseCaseError, costs, find_named,
+    Expected, Listing, Slice, UseCaseError, costs, find_named, reconcile,
     telling::{self, Happening},
 };
 use crate::{
@@ -261,7 +261,7 @@ pub async fn delete(
             Box::pin(async move {
                 let stored = store::xnodes::find_in(tx, id).await?.ok_or_else(|| not_found(&given))?;
                 expected.check(WHAT, stored.xnode.revision)?;
-                end_alerts(tx, &stored.xnode, &actor).await?;
+                end_all(tx, &stored.xnode, &actor).await?;
                 store::xnodes::delete(tx, stored.key, None).await?;
                 costs::follow(tx, Some(&stored.xnode), None, tx.now()).await?;
                 tx.emit(EventKind::XNodeDeleted, &id.to_string(), &stored.xnode).await?;
@@ -274,7 +274,9 @@ pub async fn delete(
     Ok(())
 }
 
-async fn end_alerts(tx: &mut Tx, xnode: &XNode, actor: &str) -> Result<(), UseCaseError> {
+/// Ends what is open about an xNode that leaves the inventory: its alerts and its findings.
+async fn end_all(tx: &mut Tx, xnode: &XNode, actor: &str) -> Result<(), UseCaseError> {
+    reconcile::end_findings(tx, xnode.id, "the xNode was removed from the inventory").await?;
     for mut alert in alerts::open_of(tx, &subject(xnode.id)).await? {
         let now = tx.now();
         alert.state = AlertState::Resolved;
@@ -348,7 +350,7 @@ fn usual_checks(with_ssh: bool) -> Vec<CheckCreate> {
 }
 
 /// A private key as it will be stored, when the caller may hand us one.
-fn stored_key(
+pub(super) fn stored_key(
     context: &Context,
     by: &Caller,
     id: XNodeId,
@@ -379,8 +381,23 @@ fn sealed_key(seal: &Seal, id: XNodeId, pem: SecretString) -> Result<StoredKey, 
     Ok(StoredKey::Sealed(seal.seal(&pem, &format!("xnodes/{id}/ssh_key"))))
 }
 
+/// Refuses a way to log in that leads nowhere.
+pub(super) async fn refuse_unfit_login(
+    store: &Store,
+    id: XNodeId,
+    port: u16,
+    user: Option<&str>,
+    jump: Option<&str>,
+) -> Result<(), UseCaseError> {
+    validate::login(port, user)?;
+    match jump {
+        Some(jump) => jump::check_of(store, id, jump).await,
+        None => Ok(()),
+    }
+}
+
 /// A host key to pin, in its shortest form.
-fn pinned(key: &str) -> Result<String, UseCaseError> {
+pub(super) fn pinned(key: &str) -> Result<String, UseCaseError> {
     ssh::normalise_public_key(key).map_err(|error| UseCaseError::invalid("ssh.host_key", error.to_string()))
 }
 

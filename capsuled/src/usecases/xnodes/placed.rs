@@ -2,12 +2,12 @@
 //! says, and leave it. Everything here works inside the caller's transaction.
 
 use capsule_api::{
-    CheckCreate, EventKind, Health, Host, Instance, Placement, Settings, SshAccess, SshKeySource, Tag,
-    ThresholdOverrides, UsdMicros, XNode, XNodeId, XNodeName, XNodeStatus,
+    CheckCreate, EventKind, Health, Host, Instance, Placement, Settings, SshAccess, Tag, ThresholdOverrides,
+    UsdMicros, XNode, XNodeId, XNodeName, XNodeStatus,
 };
 use jiff::Timestamp;
 
-use super::{UseCaseError, WHAT, announce, end_alerts, not_found, usual_checks, validate, write};
+use super::{UseCaseError, WHAT, announce, end_all, not_found, source, usual_checks, validate, write};
 use crate::{
     model::XNodeKey,
     store::{
@@ -17,8 +17,8 @@ use crate::{
     usecases::costs,
 };
 
-/// A server that was just made.
-pub struct NewlyMade<'a> {
+/// A server that was just made, or was there before we knew of it.
+pub struct NewlyKnown<'a> {
     /// Its id in the inventory.
     pub id: XNodeId,
     /// The name it should have; another one is made from it when it is taken.
@@ -27,12 +27,18 @@ pub struct NewlyMade<'a> {
     pub instance: &'a Instance,
     /// Where it is known.
     pub placement: Placement,
-    /// The user to log in as.
-    pub user: &'a str,
+    /// Its power state.
+    pub status: XNodeStatus,
+    /// The user to log in as; `None`: not at all.
+    pub user: Option<String>,
     /// TCP port of SSH.
     pub ssh_port: u16,
+    /// An xNode's name or `user@host:port` to go through.
+    pub jump: Option<String>,
     /// The private key to log in with.
-    pub key: StoredKey,
+    pub key: Option<StoredKey>,
+    /// The host key to pin.
+    pub host_key: Option<String>,
     /// Its tags.
     pub tags: Vec<Tag>,
     /// What it costs an hour.
@@ -48,10 +54,10 @@ fn address_of(name: &XNodeName, instance: &Instance) -> Host {
     text.parse().unwrap_or_else(|_| "unknown.invalid".parse().expect("a DNS name"))
 }
 
-/// Takes a server into the inventory as `deploying`, or finds the xNode that stands for it already.
+/// Takes a server into the inventory, or finds the xNode that stands for it already.
 pub async fn insert(
     tx: &mut Tx,
-    new: NewlyMade<'_>,
+    new: NewlyKnown<'_>,
     global: &Settings,
     now: Timestamp,
 ) -> Result<XNode, UseCaseError> {
@@ -72,9 +78,9 @@ pub async fn insert(
     announce(tx, EventKind::XNodeCreated, row.xnode.id).await
 }
 
-fn row(new: NewlyMade<'_>, global: &Settings, now: Timestamp) -> Result<StoredXNode, UseCaseError> {
+fn row(new: NewlyKnown<'_>, global: &Settings, now: Timestamp) -> Result<StoredXNode, UseCaseError> {
     let (ipv4, ipv6) = families(new.instance);
-    let mut checks = usual_checks(true);
+    let mut checks = usual_checks(new.user.is_some());
     checks.extend(new.checks);
     let xnode = XNode {
         id: new.id,
@@ -84,15 +90,15 @@ fn row(new: NewlyMade<'_>, global: &Settings, now: Timestamp) -> Result<StoredXN
         ipv6,
         ssh: SshAccess {
             port: new.ssh_port,
-            user: Some(new.user.to_owned()),
-            jump: None,
-            key: Some(SshKeySource::Stored),
+            user: new.user,
+            jump: new.jump,
+            key: new.key.as_ref().map(source),
             host_key_fingerprint: None,
         },
         provider: new.instance.provider.as_str().parse().ok(),
         region: new.instance.region.parse().ok(),
         placement: Some(new.placement),
-        status: XNodeStatus::Deploying,
+        status: new.status,
         tags: validate::tags(new.tags)?,
         hourly_cost_micros: new.hourly_cost,
         health: Health::Unknown,
@@ -110,8 +116,8 @@ fn row(new: NewlyMade<'_>, global: &Settings, now: Timestamp) -> Result<StoredXN
     Ok(StoredXNode {
         key: XNodeKey(0),
         xnode,
-        ssh_key: Some(new.key),
-        host_key: None,
+        ssh_key: new.key,
+        host_key: new.host_key,
         foreign_host_key: None,
     })
 }
@@ -163,7 +169,7 @@ pub async fn amend(
 /// Takes an xNode whose server is gone out of the inventory; its alerts end. One that is not there is fine.
 pub async fn remove(tx: &mut Tx, id: XNodeId, actor: &str) -> Result<(), UseCaseError> {
     let Some(stored) = store::xnodes::find_in(tx, id).await? else { return Ok(()) };
-    end_alerts(tx, &stored.xnode, actor).await?;
+    end_all(tx, &stored.xnode, actor).await?;
     let now = tx.now();
     costs::follow(tx, Some(&stored.xnode), None, now).await?;
     if !store::xnodes::delete(tx, stored.key, None).await? {

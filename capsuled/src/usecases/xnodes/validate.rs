@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use capsule_api::{
-    Check, CheckCreate, CheckId, CheckKind, CheckName, Settings, SshAccess, Tag, UsdMicros, XNode,
-};
+use capsule_api::{Check, CheckCreate, CheckId, CheckKind, CheckName, Settings, Tag, UsdMicros, XNode};
 use uuid::Uuid;
 
 use super::super::{UseCaseError, settings};
@@ -21,7 +19,7 @@ const COUNT: std::ops::RangeInclusive<u32> = 1..=20;
 
 /// Refuses an xNode with an impossible value. Names, addresses and labels are valid by their types.
 pub(super) fn xnode(xnode: &XNode) -> Result<(), UseCaseError> {
-    ssh(&xnode.ssh)?;
+    login(xnode.ssh.port, xnode.ssh.user.as_deref())?;
     if xnode.hourly_cost_micros.is_some_and(|cost| !(UsdMicros(0)..=HIGHEST_COST).contains(&cost)) {
         return Err(UseCaseError::invalid("hourly_cost_micros", "it must be 0 to 1,000,000,000 dollars"));
     }
@@ -31,11 +29,12 @@ pub(super) fn xnode(xnode: &XNode) -> Result<(), UseCaseError> {
     settings::refuse_unusable(&xnode.thresholds)
 }
 
-fn ssh(access: &SshAccess) -> Result<(), UseCaseError> {
-    if access.port == 0 {
+/// Refuses a port or a user that no SSH server has.
+pub(super) fn login(port: u16, user: Option<&str>) -> Result<(), UseCaseError> {
+    if port == 0 {
         return Err(UseCaseError::invalid("ssh.port", "it must be 1 to 65535"));
     }
-    match &access.user {
+    match user {
         Some(user) if !is_user_name(user) => Err(UseCaseError::invalid(
             "ssh.user",
             "it must be 1 to 32 letters, digits, `_`, `-` and `.`, beginning with a letter or `_`",
