@@ -70,7 +70,7 @@ fn next_steps(end: &End, subject: &str) -> Vec<String> {
             vec![format!("capsulectl inventory show {name}"), format!("capsulectl ssh {name}")]
         }
         (OperationKind::Deploy | OperationKind::TerminateXNode, _) if end.servers_total == 1 => {
-            vec![format!("capsulectl deployments show {name}")]
+            vec![format!("capsulectl deployments {name}")]
         }
         (OperationKind::Deploy | OperationKind::TerminateXNode, _) => {
             vec!["capsulectl deployments".to_owned()]

@@ -172,7 +172,7 @@ async fn refuse_in_use(tx: &mut Tx, account: &Account) -> Result<(), UseCaseErro
     };
     refused(
         format!("the {doing} of `{name}` there has not ended"),
-        format!("`capsulectl deployments show {name}` says how far it is"),
+        format!("`capsulectl deployments {name}` says how far it is"),
     )
 }
 
