@@ -69,6 +69,8 @@ words! {
         Tag = "tag",
         /// All xNodes at a provider, by label.
         Provider = "provider",
+        /// A provider account, by name.
+        Account = "account",
         /// The whole installation.
         Daemon = "daemon",
     }
@@ -79,7 +81,7 @@ words! {
 pub struct Subject {
     /// The kind of thing.
     pub kind: SubjectKind,
-    /// Its id, tag or label; `daemon` for the whole installation.
+    /// Its id, tag, label or name; `daemon` for the whole installation.
     pub id: String,
 }
 

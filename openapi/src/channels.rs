@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AlertChangeKind, AlertId, AlertKind, ChannelId, ChannelName, DeliveryId, Severity, Tag, words};
+use crate::{
+    AlertChangeKind, AlertId, AlertKind, ChannelId, ChannelName, DeliveryId, OperationId, Severity, Tag,
+    words,
+};
 
 words! {
     /// The kind of channel.
@@ -108,19 +111,39 @@ pub struct WebhookTarget {
 #[serde(deny_unknown_fields)]
 pub struct SlackTarget {}
 
-/// Which alerts a channel gets; every given field must match.
+words! {
+    /// What a channel is told of.
+    Topic("topic") {
+        /// Changes of alerts.
+        Alerts = "alerts",
+        /// The end of what was asked of a provider: deployments, deletions, starts, stops and restarts.
+        Operations = "operations",
+    }
+}
+
+/// What a channel gets; every given field must match.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelRoute {
-    /// This severity and worse; absent: all. An alert that was told is also told when it eases or ends.
+    /// What it is told of; empty: alerts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tell: Vec<Topic>,
+    /// Of alerts, this severity and worse; absent: all. An alert that was told is also told when it eases or ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_severity: Option<Severity>,
-    /// These kinds; empty: all.
+    /// Of alerts, these kinds; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<AlertKind>,
-    /// Subjects with at least one of these tags; empty: all.
+    /// Alerts whose subject, and operations whose xNode, has at least one of these tags; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
+}
+
+impl ChannelRoute {
+    /// Whether the channel is told of `topic` at all.
+    pub fn tells(&self, topic: Topic) -> bool {
+        self.tell.contains(&topic) || (self.tell.is_empty() && topic == Topic::Alerts)
+    }
 }
 
 /// A channel as stored.
@@ -136,7 +159,7 @@ pub struct Channel {
     pub target: ChannelTarget,
     /// Whether a secret is stored.
     pub has_secret: bool,
-    /// Which alerts it gets.
+    /// What it gets.
     pub route: ChannelRoute,
     /// Deliveries that wait or are being tried.
     pub waiting: u32,
@@ -158,7 +181,7 @@ pub struct ChannelCreate {
     /// SMTP password, webhook signing secret or Slack URL; sealed at rest, never shown again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// Which alerts it gets.
+    /// What it gets.
     #[serde(default)]
     pub route: ChannelRoute,
 }
@@ -219,17 +242,19 @@ words! {
     }
 }
 
-/// One alert change going to one channel.
+/// One alert change, or the end of one operation, going to one channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
     /// The delivery's id; the receiver sees it, a repeat carries the same.
     pub id: DeliveryId,
-    /// The alert.
-    pub alert_id: AlertId,
+    /// The alert; absent: it tells of an operation.
+    pub alert_id: Option<AlertId>,
     /// Position in the alert's timeline.
-    pub change_seq: u32,
+    pub change_seq: Option<u32>,
     /// What happened to the alert.
-    pub change: AlertChangeKind,
+    pub change: Option<AlertChangeKind>,
+    /// The operation that ended; absent: it tells of an alert.
+    pub operation_id: Option<OperationId>,
     /// What it is about, for people.
     pub summary: String,
     /// The channel.
@@ -242,7 +267,7 @@ pub struct Delivery {
     pub next_at: Option<Timestamp>,
     /// Why the last try failed, or why it waits.
     pub reason: Option<String>,
-    /// When the alert changed.
+    /// When the alert changed or the operation ended.
     pub created_at: Timestamp,
     /// When it was accepted or given up.
     pub finished_at: Option<Timestamp>,

@@ -27,8 +27,6 @@ pub mod http;
 mod linode;
 mod record;
 mod scaleway;
-#[cfg(test)]
-mod scripted;
 mod values;
 mod vultr;
 

@@ -1,11 +1,11 @@
 //! Single values as vendors write them: ids that can stand in a path, what is not there, what was made but cannot
-//! be read, prices that are none, sizes in words. Knows no vendor.
+//! be read, prices that are none, sizes in words, refusals that are none. Knows no vendor.
 
-use capsule_api::{Price, ProviderName};
+use capsule_api::{InstanceRef, InstanceState, Price, ProviderName};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{ProviderError, Result};
+use crate::{Provider, ProviderError, Result};
 
 /// The typed part of a raw record.
 pub(crate) fn read<T: DeserializeOwned>(provider: ProviderName, raw: &Value) -> Result<T> {
@@ -38,6 +38,23 @@ pub(crate) fn unknown_outcome(error: ProviderError) -> ProviderError {
     match error {
         ProviderError::Unreadable { provider, detail } => ProviderError::UnknownOutcome { provider, detail },
         other => other,
+    }
+}
+
+/// What a power action came to: a refusal is success when the server is in the state that was asked for.
+pub(crate) async fn acted<T>(
+    provider: &dyn Provider,
+    reference: &InstanceRef,
+    sent: Result<T>,
+    wanted: Option<InstanceState>,
+) -> Result<()> {
+    match sent {
+        Ok(_) => Ok(()),
+        Err(error @ ProviderError::Invalid { .. }) if wanted.is_some() => {
+            let now = provider.instance(reference).await?.map(|instance| instance.status);
+            if now == wanted { Ok(()) } else { Err(error) }
+        }
+        Err(error) => Err(error),
     }
 }
 

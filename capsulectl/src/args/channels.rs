@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use capsule_api::{AlertKind, ChannelName, ChannelRoute, Host, Severity, SmtpSecurity, Tag};
+use capsule_api::{AlertKind, ChannelName, ChannelRoute, Host, Severity, SmtpSecurity, Tag, Topic};
 use clap::{Args, Subcommand};
 
 use super::styles::examples;
@@ -97,6 +97,7 @@ pub enum AddChannel {
     #[command(after_help = examples!(
         "capsulectl channel add webhook --url https://example.org/hook --ask-secret" => "asks for the signing secret",
         "capsulectl channel add webhook hook --url https://example.org/hook --header X-Team:ops --min-severity critical" => "unsigned, only what is critical",
+        "capsulectl channel add webhook ci --url https://example.org/ci --tell operations" => "told when a deployment or deletion has ended",
     ))]
     Webhook {
         /// The channel's name
@@ -177,7 +178,7 @@ pub struct Common {
     /// Where the secret comes from.
     #[command(flatten)]
     pub secret: SecretArgs,
-    /// Which alerts it gets.
+    /// What it gets.
     #[command(flatten)]
     pub route: RouteArgs,
 }
@@ -201,10 +202,14 @@ pub struct SecretArgs {
     pub secret: Option<String>,
 }
 
-/// Which alerts a channel gets.
+/// What a channel gets.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Routing")]
 pub struct RouteArgs {
+    /// What it is told of: alerts, operations (the end of deployments, deletions, starts, stops, restarts)
+    /// [default: alerts]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub tell: Option<Vec<Topic>>,
     /// This severity and worse: info, warning, critical
     #[arg(long, value_name = "SEVERITY")]
     pub min_severity: Option<Severity>,
@@ -222,8 +227,12 @@ pub struct RouteArgs {
 impl RouteArgs {
     /// `before` with what was given in its place; `None` when nothing was.
     pub fn change(&self, before: &ChannelRoute) -> Option<ChannelRoute> {
-        let base = if self.all_alerts { ChannelRoute::default() } else { before.clone() };
+        let mut base = if self.all_alerts { ChannelRoute::default() } else { before.clone() };
+        if self.all_alerts && before.tells(Topic::Operations) {
+            base.tell = vec![Topic::Alerts, Topic::Operations];
+        }
         let after = ChannelRoute {
+            tell: self.tell.clone().unwrap_or(base.tell),
             min_severity: self.min_severity.or(base.min_severity),
             kinds: self.kinds.clone().unwrap_or(base.kinds),
             tags: self.tags.clone().unwrap_or(base.tags),
@@ -281,7 +290,7 @@ pub struct EditChannelArgs {
     /// Where the secret comes from.
     #[command(flatten)]
     pub secret: SecretArgs,
-    /// Which alerts it gets.
+    /// What it gets.
     #[command(flatten)]
     pub route: RouteArgs,
 }

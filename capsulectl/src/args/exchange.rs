@@ -21,7 +21,8 @@ pub struct ExportArgs {
     /// The form: csv, json, ansible, ssh-config, prometheus [default: csv]
     #[arg(long)]
     pub format: Option<ExportFormat>,
-    /// Everything; Ansible calls its inventories with this
+    /// Everything; Ansible calls its inventories with this. A script that does `exec capsulectl export "$@"` is
+    /// one: `ansible-inventory -i SCRIPT --list`
     #[arg(long, conflicts_with = "host")]
     pub list: bool,
     /// The variables of one host; Ansible calls its inventories with this

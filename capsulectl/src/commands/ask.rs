@@ -1,11 +1,15 @@
 //! Questions to the person: only where one sits, and never with `--no-input`.
 
 use std::{
-    io::{IsTerminal, Read},
+    io::{IsTerminal, Read, Write},
     path::Path,
 };
 
-use dialoguer::{Confirm, Input, Password};
+use crossterm::{
+    event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
+    terminal,
+};
+use dialoguer::{Confirm, Input};
 
 use super::Session;
 use crate::{
@@ -24,7 +28,11 @@ pub fn confirm(session: &Session, question: &str) -> Result<()> {
     if !may_ask(session) {
         return Err(Error::usage(format!("not asking: {question}"), "add --yes to go on without a question"));
     }
-    let agreed = Confirm::new().with_prompt(question).default(false).interact().map_err(asking)?;
+    let agreed = Confirm::new()
+        .with_prompt(question)
+        .default(false)
+        .interact()
+        .map_err(|error| asking(error.into()))?;
     if agreed { Ok(()) } else { Err(Error::Declined) }
 }
 
@@ -51,7 +59,12 @@ pub fn secret(session: &Session, args: &SecretArgs, what: &str, required: bool) 
             "give it with --secret-file FILE or --secret-stdin",
         ));
     }
-    Password::new().with_prompt(what).interact().map(Some).map_err(asking)
+    loop {
+        let secret = unseen(what)?;
+        if !secret.is_empty() {
+            return Ok(Some(secret));
+        }
+    }
 }
 
 /// A secret read from a file, without the line's end.
@@ -81,13 +94,67 @@ fn bounded(from: impl Read, action: String) -> Result<String> {
 
 /// A value that may be left out by an empty answer; typed unseen when it is secret.
 pub fn value(what: &str, secret: bool) -> Result<Option<String>> {
-    let answer = if secret {
-        Password::new().with_prompt(what).allow_empty_password(true).interact()
-    } else {
-        Input::<String>::new().with_prompt(what).allow_empty(true).interact_text()
+    let answer = match secret {
+        true => unseen(what)?,
+        false => Input::<String>::new()
+            .with_prompt(what)
+            .allow_empty(true)
+            .interact_text()
+            .map_err(|error| asking(error.into()))?,
     };
-    let answer = answer.map_err(asking)?;
     Ok(Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty()))
+}
+
+/// A line that is typed unseen.
+///
+/// Key by key, because a line that is read as a whole keeps the signal of Ctrl-C waiting until it has ended, and
+/// what the person wanted to stop would go on.
+fn unseen(what: &str) -> Result<String> {
+    let failed = |source| Error::Local { action: "ask".to_owned(), source };
+    // Before the question: what is typed at once must not be seen either.
+    let raw = Raw::enter().map_err(failed)?;
+    let mut shown = std::io::stderr();
+    write!(shown, "{what}: ").map_err(failed)?;
+    let typed = read_keys();
+    drop(raw);
+    writeln!(shown).map_err(failed)?;
+    typed.map_err(asking)
+}
+
+fn read_keys() -> std::io::Result<String> {
+    let mut typed = String::new();
+    loop {
+        let Event::Key(key) = event::read()? else { continue };
+        if key.kind == KeyEventKind::Release {
+            continue;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Enter => return Ok(typed),
+            KeyCode::Char('j' | 'm') if control => return Ok(typed),
+            KeyCode::Char('c' | 'd') if control => return Err(std::io::ErrorKind::Interrupted.into()),
+            KeyCode::Char('u') if control => typed.clear(),
+            KeyCode::Char(c) if !control && (typed.len() as u64) < MAX_SECRET_BYTES => typed.push(c),
+            KeyCode::Backspace => _ = typed.pop(),
+            _ => {}
+        }
+    }
+}
+
+/// The terminal without echo and signals, until it is dropped.
+struct Raw;
+
+impl Raw {
+    fn enter() -> std::io::Result<Self> {
+        terminal::enable_raw_mode().map(|()| Self)
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no echo.
+        let _ = terminal::disable_raw_mode();
+    }
 }
 
 /// Whether somebody is there to be asked.
@@ -95,8 +162,7 @@ pub fn may_ask(session: &Session) -> bool {
     !session.global.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-fn asking(error: dialoguer::Error) -> Error {
-    let dialoguer::Error::IO(source) = error;
+fn asking(source: std::io::Error) -> Error {
     match source.kind() {
         std::io::ErrorKind::Interrupted => Error::Interrupted,
         _ => Error::Local { action: "ask".to_owned(), source },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use capsule_api::{
     Channel, ChannelCreate, ChannelName, ChannelPatch, ChannelRoute, ChannelTarget, ChannelTest,
-    ConsoleTarget, EmailTarget, SlackTarget, SmtpSecurity, WebhookTarget,
+    ConsoleTarget, EmailTarget, SlackTarget, SmtpSecurity, Topic, WebhookTarget,
 };
 
 use super::{Session, ask, inventory, xnode_fields::read_text};
@@ -262,6 +262,10 @@ fn sends_to(target: &ChannelTarget) -> Option<String> {
 
 fn route_text(route: &ChannelRoute) -> String {
     let mut parts = Vec::new();
+    if route.tells(Topic::Operations) {
+        parts
+            .push(if route.tells(Topic::Alerts) { "alerts and operations" } else { "operations" }.to_owned());
+    }
     parts.extend(route.min_severity.map(|severity| format!("{severity} and worse")));
     if !route.kinds.is_empty() {
         parts.push(route.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join("|"));

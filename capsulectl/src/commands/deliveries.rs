@@ -19,7 +19,12 @@ const VIEW: View<Delivery> = View {
         },
         Column { title: "STATE", fit: Fit::Keep, cell: |d, look| words::delivery(d.state, look) },
         Column { title: "CHANNEL", fit: Fit::Keep, cell: |d, _| d.channel.as_str().into() },
-        Column { title: "CHANGE", fit: Fit::Drop(2), cell: |d, _| d.change.as_str().into() },
+        Column {
+            title: "CHANGE",
+            fit: Fit::Drop(2),
+            // An operation is told only when it has ended.
+            cell: |d, _| d.change.map_or("ended", |change| change.as_str()).into(),
+        },
         Column { title: "SUMMARY", fit: Fit::Cut, cell: |d, _| d.summary.clone().into() },
         Column {
             title: "AGE",
@@ -36,7 +41,8 @@ const VIEW: View<Delivery> = View {
             },
         },
         Column { title: "REASON", fit: Fit::Cut, cell: |d, look| Cell::maybe(d.reason.as_ref(), look) },
-        Column { title: "ALERT", fit: Fit::Wide, cell: |d, _| d.alert_id.to_string().into() },
+        Column { title: "ALERT", fit: Fit::Wide, cell: |d, look| Cell::maybe(d.alert_id, look) },
+        Column { title: "OPERATION", fit: Fit::Wide, cell: |d, look| Cell::maybe(d.operation_id, look) },
     ],
     name: |delivery| delivery.id.to_string(),
     empty: "no deliveries",

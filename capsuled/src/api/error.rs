@@ -217,6 +217,9 @@ fn of_use_case(error: &UseCaseError) -> Shown {
         UseCaseError::Stale { .. } => Shown::new(S::PRECONDITION_FAILED, "stale", "Changed meanwhile")
             .hint("read it again and repeat the change on what it is now"),
         UseCaseError::WrongState { .. } => Shown::new(S::CONFLICT, "wrong_state", "Wrong state"),
+        UseCaseError::InUse { hint, .. } => {
+            Shown::new(S::CONFLICT, "wrong_state", "In use").hint(hint.clone())
+        }
         UseCaseError::RoleTooLow { needed, .. } => {
             Shown::new(S::FORBIDDEN, "role_too_low", "Not allowed").hint(join_hint(*needed))
         }

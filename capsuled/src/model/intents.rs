@@ -17,7 +17,7 @@ pub struct Intent {
     pub operation: OperationId,
     /// The server's name.
     pub name: XNodeName,
-    /// What the server is to be like; of a deletion nothing.
+    /// What the server is to be like; of a deletion only its tags.
     pub spec: ServerSpec,
     /// cloud-init or script, sealed for `intents/ID/user_data`.
     pub user_data: Option<Vec<u8>>,

@@ -3,29 +3,38 @@
 use capsule_api::{AlertChangeKind, Severity};
 use tracing::{error, info, warn};
 
-use super::{Message, Receipt, Rendered, render};
+use super::{Change, End, Message, News, Receipt, Rendered, render};
 
 /// Writes the message to the daemon's log: critical as `error`, warning as `warn`, the rest as `info`.
 pub(super) fn send(message: &Message) -> Receipt {
     let rendered = render(message);
     let line = line(&rendered);
+    match &message.news {
+        News::Change(change) => log_change(message, change, &rendered, &line),
+        News::End(end) => log_end(message, end, &line),
+    }
+    Receipt { detail: "written to the log".to_owned() }
+}
+
+fn log_change(message: &Message, change: &Change, rendered: &Rendered, line: &str) {
+    let alert = &change.alert;
     // `tracing` fixes the level where the macro stands, so the same fields are written three times.
     macro_rules! log {
         ($level:ident) => {
             $level!(
-                alert.id = %message.alert.id,
-                alert.kind = %message.alert.kind,
-                alert.severity = %message.alert.severity,
-                alert.change = %message.change,
+                alert.id = %alert.id,
+                alert.kind = %alert.kind,
+                alert.severity = %alert.severity,
+                alert.change = %change.change,
                 delivery.id = %message.delivery_id,
-                subject.kind = %message.alert.subject.kind,
-                subject.id = %message.alert.subject.id,
+                subject.kind = %alert.subject.kind,
+                subject.id = %alert.subject.id,
                 subject.name = %rendered.subject,
                 "{line}"
             )
         };
     }
-    match (message.change, message.alert.severity) {
+    match (change.change, alert.severity) {
         (AlertChangeKind::Resolved | AlertChangeKind::Acknowledged | AlertChangeKind::Commented, _) => {
             log!(info)
         }
@@ -33,7 +42,26 @@ pub(super) fn send(message: &Message) -> Receipt {
         (_, Severity::Warning) => log!(warn),
         (_, Severity::Info) => log!(info),
     }
-    Receipt { detail: "written to the log".to_owned() }
+}
+
+fn log_end(message: &Message, end: &End, line: &str) {
+    let operation = &end.operation;
+    macro_rules! log {
+        ($level:ident) => {
+            $level!(
+                operation.id = %operation.id,
+                operation.kind = %operation.kind,
+                operation.state = %operation.state,
+                delivery.id = %message.delivery_id,
+                "{line}"
+            )
+        };
+    }
+    match message.severity() {
+        Severity::Critical => log!(error),
+        Severity::Warning => log!(warn),
+        Severity::Info => log!(info),
+    }
 }
 
 /// Title, lead and causes in one line of at most 2,000 bytes.

@@ -25,7 +25,7 @@ use lettre::{
 use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
 
 use super::{
-    Deadlines, Message, NotifyError, Receipt, Rendered, render,
+    Deadlines, Message, News, NotifyError, Receipt, Rendered, render,
     smtp::{self, Outcome, Parcel},
     target, text,
 };
@@ -145,12 +145,12 @@ impl Mailer {
 
 /// Colour of the bar, and of the badge with white text on it (contrast at least 4.5:1).
 fn colours(message: &Message) -> (&'static str, &'static str) {
-    use capsule_api::{AlertChangeKind, Severity};
-    match (message.change, message.alert.severity) {
-        (AlertChangeKind::Resolved, _) => ("#2e9e5b", "#1f7a44"),
-        (_, Severity::Critical) => ("#d32f2f", "#c62828"),
-        (_, Severity::Warning) => ("#f2a600", "#8f5f00"),
-        (_, Severity::Info) => ("#3578e5", "#2a62c4"),
+    use capsule_api::Severity;
+    match message.severity() {
+        _ if message.is_good_end() => ("#2e9e5b", "#1f7a44"),
+        Severity::Critical => ("#d32f2f", "#c62828"),
+        Severity::Warning => ("#f2a600", "#8f5f00"),
+        Severity::Info => ("#3578e5", "#2a62c4"),
     }
 }
 
@@ -163,7 +163,16 @@ fn mail(
     now: Timestamp,
 ) -> Result<lettre::Message, lettre::error::Error> {
     let domain = from.email.domain();
-    let thread = format!("<alert.{}@{domain}>", message.alert.id);
+    let (thread, about) = match &message.news {
+        News::Change(change) => {
+            let id = change.alert.id;
+            (format!("<alert.{id}@{domain}>"), raw("X-Capsule-Alert", id.to_string()))
+        }
+        News::End(end) => {
+            let id = end.operation.id;
+            (format!("<operation.{id}@{domain}>"), raw("X-Capsule-Operation", id.to_string()))
+        }
+    };
     let body = MultiPart::alternative()
         // `=_` cannot occur in quoted-printable text (RFC 2045 §6.7), and a fixed boundary makes the mail the same at
         // every try.
@@ -180,7 +189,7 @@ fn mail(
         .references(thread)
         .raw_header(raw("Auto-Submitted", "auto-generated".to_owned()))
         .raw_header(raw("X-Capsule-Delivery", message.delivery_id.to_string()))
-        .raw_header(raw("X-Capsule-Alert", message.alert.id.to_string()))
+        .raw_header(about)
         .multipart(body)
 }
 
@@ -272,8 +281,9 @@ mod tests {
     #[test]
     fn a_hostile_name_starts_no_header() {
         let mut message = samples::opened();
-        message.alert.subject_name = "web\r\nBcc: victim@example.org\r\n\r\nbody".to_owned();
-        message.alert.summary = "x\nX-Evil: 1".to_owned();
+        let alert = samples::alert_of(&mut message);
+        alert.subject_name = "web\r\nBcc: victim@example.org\r\n\r\nbody".to_owned();
+        alert.summary = "x\nX-Evil: 1".to_owned();
         let mail = compose(&message);
         let (head, _) = mail.split_once("\r\n\r\n").expect("a head and a body");
         assert!(!head.lines().any(|line| line.starts_with("Bcc") || line.starts_with("X-Evil")), "{head}");

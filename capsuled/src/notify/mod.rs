@@ -11,6 +11,7 @@
 
 mod console;
 mod email;
+mod ends;
 mod error;
 mod http;
 mod message;
@@ -32,7 +33,7 @@ use jiff::Timestamp;
 
 pub use self::{
     error::NotifyError,
-    message::Message,
+    message::{Change, End, Message, News, SERVERS_TOLD},
     render::{Rendered, render},
     target::{TargetError, validate},
 };

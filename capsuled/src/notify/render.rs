@@ -1,4 +1,4 @@
-//! The one place where an alert change becomes words. Every channel lays out the same [`Rendered`], so a
+//! The one place where an alert change becomes words; the end of an operation does in [`ends`]. Every channel lays out the same [`Rendered`], so a
 //! mail, a Slack message and a log line never say different things.
 //!
 //! Everything in here is bounded: at most 20 causes of at most 400 bytes, so the text of a message stays
@@ -10,7 +10,11 @@ use std::fmt::Write;
 use capsule_api::{Alert, AlertChangeKind, AlertKind, AlertState, SubjectKind};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Message, text};
+use super::{
+    Message, ends,
+    message::{Change, News},
+    text,
+};
 
 /// Causes that are spelled out; the rest is counted.
 pub(super) const CAUSES_SHOWN: usize = 20;
@@ -94,28 +98,35 @@ impl Rendered {
 
 /// The words for a message.
 pub fn render(message: &Message) -> Rendered {
-    let alert = &message.alert;
-    let tag = tag(message);
+    match &message.news {
+        News::Change(change) => render_change(message, change),
+        News::End(end) => ends::render(message, end),
+    }
+}
+
+fn render_change(message: &Message, change: &Change) -> Rendered {
+    let alert = &change.alert;
+    let tag = tag(message, change);
     let subject = text::clean(&alert.subject_name, NAME_BYTES);
     let title = format!("[{tag}] {subject}: {}", text::clean(&alert.summary, SUMMARY_BYTES));
     Rendered {
         title,
-        lead: lead(message),
-        facts: facts(message, &subject),
+        lead: lead(message, change),
+        facts: facts(message, change, &subject),
         causes_label: if alert.state == AlertState::Resolved { "Last seen" } else { "Why" },
         causes: causes(alert),
         causes_left_out: alert.causes.len().saturating_sub(CAUSES_SHOWN),
         actor: message.actor.as_deref().map(|name| text::clean(name, NAME_BYTES)),
         comment: message.comment.as_deref().map(|words| text::clean_lines(words, COMMENT_BYTES)),
-        next_steps: next_steps(message),
-        footer: footer(message),
+        next_steps: next_steps(message, alert),
+        footer: format!("alert {} · delivery {}", alert.id, message.delivery_id),
         tag,
         subject,
     }
 }
 
-fn tag(message: &Message) -> String {
-    let word = match message.change {
+fn tag(message: &Message, change: &Change) -> String {
+    let word = match change.change {
         _ if message.test => "test",
         AlertChangeKind::Resolved => "resolved",
         AlertChangeKind::Acknowledged => "acknowledged",
@@ -123,20 +134,20 @@ fn tag(message: &Message) -> String {
         AlertChangeKind::Opened
         | AlertChangeKind::Escalated
         | AlertChangeKind::Eased
-        | AlertChangeKind::Updated => message.alert.severity.as_str(),
+        | AlertChangeKind::Updated => change.alert.severity.as_str(),
     };
     word.to_owned()
 }
 
-fn lead(message: &Message) -> String {
-    let severity = message.alert.severity;
-    let lasted = human_duration(message.until().duration_since(message.alert.since));
+fn lead(message: &Message, change: &Change) -> String {
+    let severity = change.alert.severity;
+    let lasted = human_duration(change.lasted(message.at));
     let who = message.actor.as_deref().map(|name| text::clean(name, NAME_BYTES));
     if message.test {
         let by = who.map(|name| format!(" {name} asked for it.")).unwrap_or_default();
         return format!("This is a test of the channel: messages arrive here.{by}");
     }
-    match (message.change, who) {
+    match (change.change, who) {
         (AlertChangeKind::Opened, _) => format!("It began {lasted} ago and is {severity}."),
         (AlertChangeKind::Escalated, _) => format!("It got worse and is {severity} now, after {lasted}."),
         (AlertChangeKind::Eased, _) => {
@@ -156,8 +167,8 @@ fn lead(message: &Message) -> String {
     }
 }
 
-fn facts(message: &Message, subject: &str) -> Vec<(&'static str, String)> {
-    let alert = &message.alert;
+fn facts(message: &Message, change: &Change, subject: &str) -> Vec<(&'static str, String)> {
+    let alert = &change.alert;
     if message.test {
         return vec![("Sent", utc(message.at))];
     }
@@ -172,7 +183,7 @@ fn facts(message: &Message, subject: &str) -> Vec<(&'static str, String)> {
         facts.push(("Over", utc(at)));
     }
     let label = if ongoing { "So far" } else { "Lasted" };
-    facts.push((label, human_duration(message.until().duration_since(alert.since))));
+    facts.push((label, human_duration(change.lasted(message.at))));
     if let (true, Some(at)) = (ongoing, alert.acknowledged_at) {
         let by = alert.acknowledged_by.as_deref().map(|name| text::clean(name, NAME_BYTES));
         facts.push(("Seen by", format!("{} at {}", by.unwrap_or_else(|| "somebody".to_owned()), utc(at))));
@@ -185,6 +196,7 @@ fn subject_word(kind: SubjectKind) -> &'static str {
         SubjectKind::XNode => "xNode",
         SubjectKind::Tag => "Tag",
         SubjectKind::Provider => "Provider",
+        SubjectKind::Account => "Account",
         SubjectKind::Daemon => "Daemon",
     }
 }
@@ -206,8 +218,7 @@ fn causes(alert: &Alert) -> Vec<String> {
 }
 
 /// Commands that help with this alert, most useful first.
-fn next_steps(message: &Message) -> Vec<String> {
-    let alert = &message.alert;
+fn next_steps(message: &Message, alert: &Alert) -> Vec<String> {
     if message.test {
         return vec!["capsulectl monitor status".to_owned()];
     }
@@ -240,9 +251,10 @@ fn look_closer(alert: &Alert) -> Vec<String> {
             ]
         }
         (_, AlertKind::ReconcileDrift) => vec!["capsulectl reconcile".to_owned()],
-        (_, AlertKind::CredentialRefused) => vec!["capsulectl providers --detailed".to_owned()],
+        (_, AlertKind::CredentialRefused) => vec![format!("capsulectl provider verify {name}")],
         (SubjectKind::Tag, _) => vec![format!("capsulectl inventory --tags {name}")],
         (SubjectKind::Provider, _) => vec![format!("capsulectl inventory --provider {name}")],
+        (SubjectKind::Account, _) => vec![format!("capsulectl provider show {name}")],
         (SubjectKind::Daemon, AlertKind::CostThreshold) => vec!["capsulectl inventory".to_owned()],
         (SubjectKind::Daemon, AlertKind::DeploymentFailed) => vec!["capsulectl operations".to_owned()],
         (SubjectKind::Daemon, _) => vec!["capsulectl monitor status --detailed".to_owned()],
@@ -250,16 +262,12 @@ fn look_closer(alert: &Alert) -> Vec<String> {
 }
 
 /// `word` as one word of a POSIX shell: people copy the commands, so a name must not become a command.
-fn shell_word(word: &str) -> String {
+pub(super) fn shell_word(word: &str) -> String {
     let harmless = |c: char| c.is_ascii_alphanumeric() || "-_.:/=@%+,".contains(c);
     if !word.is_empty() && !word.starts_with('-') && word.chars().all(harmless) {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-fn footer(message: &Message) -> String {
-    format!("alert {} · delivery {}", message.alert.id, message.delivery_id)
 }
 
 /// `2026-11-20 22:11:04 UTC`.

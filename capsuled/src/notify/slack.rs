@@ -4,7 +4,7 @@
 //! text says); `text` is what notifications and screen readers show. Lengths follow Slack's block reference:
 //! header 150 characters, section 3,000, field 2,000, 10 fields a section, 50 blocks a message.
 
-use capsule_api::{AlertChangeKind, Severity};
+use capsule_api::Severity;
 use jiff::Timestamp;
 use reqwest::{Client, header::HeaderMap};
 use serde_json::{Value, json};
@@ -100,11 +100,11 @@ fn mrkdwn(text: String) -> Value {
 }
 
 fn colour(message: &Message) -> &'static str {
-    match (message.change, message.alert.severity) {
-        (AlertChangeKind::Resolved, _) => "#2e9e5b",
-        (_, Severity::Critical) => "#d32f2f",
-        (_, Severity::Warning) => "#f2a600",
-        (_, Severity::Info) => "#3578e5",
+    match message.severity() {
+        _ if message.is_good_end() => "#2e9e5b",
+        Severity::Critical => "#d32f2f",
+        Severity::Warning => "#f2a600",
+        Severity::Info => "#3578e5",
     }
 }
 
@@ -132,6 +132,7 @@ mod tests {
             ("opened", samples::opened()),
             ("acknowledged", samples::acknowledged()),
             ("resolved", samples::resolved()),
+            ("deployed", samples::deployed()),
         ] {
             insta::assert_json_snapshot!(format!("slack_payload_{name}"), payload(&message));
         }
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn nothing_in_a_message_can_call_a_channel() {
         let mut message = samples::opened();
-        message.alert.summary = "<!channel> <https://evil.example|click>".to_owned();
+        samples::alert_of(&mut message).summary = "<!channel> <https://evil.example|click>".to_owned();
         let payload = payload(&message);
         assert_eq!(payload["text"], "[critical] web-1: &lt;!channel&gt; &lt;https://evil.example|click&gt;");
     }

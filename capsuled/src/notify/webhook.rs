@@ -14,7 +14,8 @@
 //! ```
 //!
 //! - `type` is `alert.` and what happened: `opened`, `escalated`, `eased`, `updated`, `acknowledged`,
-//!   `commented`, `resolved`, or `test`.
+//!   `commented`, `resolved`, or `test`. A channel that is told of operations gets `operation.succeeded`,
+//!   `operation.failed` and `operation.cancelled`, with `operation` and `servers` in place of the alert.
 //! - `webhook-id` is the delivery's id. It stays the same however often a delivery is tried, so a receiver
 //!   that remembers it acts once. `webhook-timestamp` (Unix seconds) is the time of this try.
 //! - `alert.causes` holds the 20 worst causes; `causes_total` says how many there are. The body stays below
@@ -39,7 +40,7 @@
 //! Without a secret the message is not signed and has no `webhook-signature`.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use capsule_api::{Alert, DeliveryId, WebhookTarget};
+use capsule_api::{Alert, DeliveryId, Operation, WebhookTarget};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use reqwest::{
@@ -50,7 +51,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::{
-    Message, NotifyError, Receipt,
+    Change, End, Message, News, NotifyError, Receipt,
     http::{self, Post},
     render, target, text,
 };
@@ -58,15 +59,18 @@ use super::{
 /// Of a cause's key: it is an identifier, so it is cut only when it is absurd.
 const KEY_BYTES: usize = 120;
 
+/// Of an operation's result: that of a thousand servers is asked for where the operation is shown.
+const RESULT_BYTES: usize = 8_000;
+
 #[derive(Debug, Serialize)]
-struct Body<'a> {
+struct Body<T> {
     r#type: String,
     timestamp: Timestamp,
-    data: Data<'a>,
+    data: T,
 }
 
 #[derive(Debug, Serialize)]
-struct Data<'a> {
+struct ChangeData {
     delivery_id: DeliveryId,
     change_seq: u32,
     summary: String,
@@ -74,8 +78,8 @@ struct Data<'a> {
     duration_seconds: i64,
     last_values: Vec<LastValue>,
     next_steps: Vec<String>,
-    actor: Option<&'a str>,
-    comment: Option<&'a str>,
+    actor: Option<String>,
+    comment: Option<String>,
     causes_total: usize,
     alert: Alert,
 }
@@ -84,6 +88,18 @@ struct Data<'a> {
 struct LastValue {
     key: String,
     value: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct EndData {
+    delivery_id: DeliveryId,
+    summary: String,
+    name: String,
+    duration_seconds: i64,
+    next_steps: Vec<String>,
+    servers: Vec<String>,
+    servers_total: usize,
+    operation: Operation,
 }
 
 /// Posts the message; `client` trusts the target's certificates.
@@ -139,30 +155,62 @@ fn signature(key: &[u8], id: &str, timestamp: &str, body: &str) -> String {
 }
 
 fn body(message: &Message) -> String {
+    let body = match &message.news {
+        News::Change(change) => serde_json::to_string(&change_body(message, change)),
+        News::End(end) => serde_json::to_string(&end_body(message, end)),
+    };
+    body.expect("no map with odd keys and no infinite number is in it")
+}
+
+fn change_body(message: &Message, change: &Change) -> Body<ChangeData> {
     let rendered = render::render(message);
-    let change = if message.test { "test" } else { message.change.as_str() };
-    let alert = bounded(&message.alert);
+    let word = if message.test { "test" } else { change.change.as_str() };
+    let alert = bounded(&change.alert);
     let last_values = alert.causes.iter().filter_map(|cause| {
         cause.value.filter(|value| value.is_finite()).map(|value| LastValue { key: cause.key.clone(), value })
     });
-    let body = Body {
-        r#type: format!("alert.{change}"),
+    Body {
+        r#type: format!("alert.{word}"),
         timestamp: message.at,
-        data: Data {
+        data: ChangeData {
             delivery_id: message.delivery_id,
-            change_seq: message.change_seq,
+            change_seq: change.change_seq,
             summary: rendered.title,
-            since: message.alert.since,
-            duration_seconds: message.until().duration_since(message.alert.since).as_secs().max(0),
+            since: change.alert.since,
+            duration_seconds: change.lasted(message.at).as_secs().max(0),
             last_values: last_values.collect(),
             next_steps: rendered.next_steps,
-            actor: rendered.actor.as_deref(),
-            comment: rendered.comment.as_deref(),
-            causes_total: message.alert.causes.len(),
+            actor: rendered.actor,
+            comment: rendered.comment,
+            causes_total: change.alert.causes.len(),
             alert,
         },
-    };
-    serde_json::to_string(&body).expect("no map with odd keys and no infinite number is in it")
+    }
+}
+
+fn end_body(message: &Message, end: &End) -> Body<EndData> {
+    let rendered = render::render(message);
+    let mut operation = end.operation.clone();
+    operation.resource = text::clean(&operation.resource, render::NAME_BYTES);
+    operation.stage = text::clean(&operation.stage, render::CAUSE_BYTES);
+    operation.result = operation.result.filter(|result| result.to_string().len() <= RESULT_BYTES);
+    if let Some(problem) = &mut operation.error {
+        problem.detail = text::clean(&problem.detail, render::CAUSE_BYTES);
+    }
+    Body {
+        r#type: format!("operation.{}", operation.state),
+        timestamp: message.at,
+        data: EndData {
+            delivery_id: message.delivery_id,
+            summary: rendered.title,
+            name: rendered.subject,
+            duration_seconds: operation.updated_at.duration_since(operation.created_at).as_secs().max(0),
+            next_steps: rendered.next_steps,
+            servers: rendered.causes,
+            servers_total: end.servers_total,
+            operation,
+        },
+    }
 }
 
 /// The alert with its worst causes only and every text within its bound.
@@ -198,7 +246,11 @@ mod tests {
 
     #[test]
     fn the_body_is_documented_json() {
-        for (name, message) in [("opened", samples::opened()), ("resolved", samples::resolved())] {
+        for (name, message) in [
+            ("opened", samples::opened()),
+            ("resolved", samples::resolved()),
+            ("deployed", samples::deployed()),
+        ] {
             let parsed: serde_json::Value = serde_json::from_str(&body(&message)).expect("JSON");
             insta::assert_json_snapshot!(format!("webhook_body_{name}"), parsed);
         }
@@ -213,7 +265,9 @@ mod tests {
 
     #[test]
     fn the_body_stays_below_32_kb_whatever_the_alert_holds() {
-        let length = body(&samples::enormous()).len();
-        assert!(length <= 32_000, "{length} bytes");
+        for message in [samples::enormous(), samples::enormous_end()] {
+            let length = body(&message).len();
+            assert!(length <= 32_000, "{length} bytes");
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Which channels are told of which change of an alert.
+//! Which channels are told of which change of an alert, and of which operation's end.
 //!
 //! A route decides who hears of a problem first: when it opens, or when it gets bad enough for a channel
 //! that wants only the worst. Whoever was told stays in the conversation until it is over: a mail that says
 //! "down" without a mail that says "up again" is worse than no mail. Nobody enters the conversation in the
 //! middle: an update, an acknowledgement, a comment or an ending means nothing to who never heard of it.
 
-use capsule_api::{Alert, AlertChangeKind, ChannelRoute, Tag};
+use capsule_api::{Alert, AlertChangeKind, ChannelRoute, OperationKind, Tag, Topic};
 
 /// Whether a channel with `route` is told that `change` happened to `alert`, which is as it stands after the
 /// change. `tags` are the subject's; `told_before`: the channel was told something of this alert.
@@ -29,11 +29,35 @@ pub fn wants(
     }
 }
 
+/// Whether a channel with `route` is told that an operation on something with these tags has ended.
+pub fn wants_end(route: &ChannelRoute, tags: &[Tag]) -> bool {
+    route.tells(Topic::Operations) && tag_wanted(route, tags)
+}
+
+/// Whether anybody may be told of the end of such an operation: somebody pays for what it does, and nobody sits
+/// there until it is done.
+pub const fn is_told(kind: OperationKind) -> bool {
+    match kind {
+        OperationKind::Deploy
+        | OperationKind::StartXNode
+        | OperationKind::StopXNode
+        | OperationKind::RestartXNode
+        | OperationKind::TerminateXNode => true,
+        OperationKind::RunChecks
+        | OperationKind::CollectMetrics
+        | OperationKind::RefreshTemplates
+        | OperationKind::Reconcile => false,
+    }
+}
+
+fn tag_wanted(route: &ChannelRoute, tags: &[Tag]) -> bool {
+    route.tags.is_empty() || route.tags.iter().any(|tag| tags.contains(tag))
+}
+
 fn matches(route: &ChannelRoute, alert: &Alert, tags: &[Tag]) -> bool {
     let severe_enough = route.min_severity.is_none_or(|least| least <= alert.severity);
     let kind_wanted = route.kinds.is_empty() || route.kinds.contains(&alert.kind);
-    let tag_wanted = route.tags.is_empty() || route.tags.iter().any(|tag| tags.contains(tag));
-    severe_enough && kind_wanted && tag_wanted
+    route.tells(Topic::Alerts) && severe_enough && kind_wanted && tag_wanted(route, tags)
 }
 
 #[cfg(test)]
@@ -82,6 +106,21 @@ mod tests {
         assert!(!told(&disks, Severity::Critical, &[]));
         assert!(told(&shop, Severity::Info, &[tag("eu"), tag("x")]));
         assert!(!told(&shop, Severity::Info, &[tag("x")]));
+    }
+
+    #[test]
+    fn ends_of_operations_go_to_who_asked_for_them_and_alerts_to_nobody_who_did_not() {
+        let told = |tell: &[Topic], tags: &[&str]| {
+            let tags = tags.iter().copied().map(tag).collect();
+            let route = ChannelRoute { tell: tell.to_vec(), tags, ..ChannelRoute::default() };
+            let opened = AlertChangeKind::Opened;
+            let alert = wants(&route, &alert(Severity::Info), opened, &[tag("web")], false);
+            (alert, wants_end(&route, &[tag("web")]))
+        };
+        assert_eq!(told(&[], &[]), (true, false), "as it was before there was a choice");
+        assert_eq!(told(&[Topic::Operations], &[]), (false, true));
+        assert_eq!(told(&[Topic::Alerts, Topic::Operations], &["web"]), (true, true));
+        assert_eq!(told(&[Topic::Operations], &["db"]), (false, false));
     }
 
     #[test]

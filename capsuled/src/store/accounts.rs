@@ -199,15 +199,9 @@ pub async fn set_state(
 /// Removes an account. `false`: there is none.
 ///
 /// # Errors
-/// A foreign-key violation while xNodes belong to it.
+/// A violated constraint while xNodes or unfinished intents belong to it.
 pub async fn delete(tx: &mut Tx, name: &AccountName) -> Result<bool, StoreError> {
     let name = name.as_str();
     let done = sqlx::query!("DELETE FROM accounts WHERE name = ?1", name).execute(tx.connection()).await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// Whether an error of [`delete`] means that something still belongs to the account.
-pub fn is_in_use(error: &StoreError) -> bool {
-    let StoreError::Database(error) = error else { return false };
-    error.as_database_error().is_some_and(|e| e.is_foreign_key_violation())
 }

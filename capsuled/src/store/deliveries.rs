@@ -1,8 +1,10 @@
-//! The outbox: what must be told to whom, in order for each alert and channel, kept until it is accepted.
+//! The outbox: what must be told to whom, in order for each alert or operation and channel, kept until it is
+//! accepted.
 
-use capsule_api::{AlertChangeKind, AlertId, Delivery, DeliveryId, DeliveryState};
+use capsule_api::{AlertChangeKind, AlertId, Delivery, DeliveryId, DeliveryState, OperationId};
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
+use uuid::Uuid;
 
 use super::{StoreError, Tx, at, at_opt, channels::ChannelKey, ms, parse, to_json};
 
@@ -11,18 +13,34 @@ use super::{StoreError, Tx, at, at_opt, channels::ChannelKey, ms, parse, to_json
 pub struct Due {
     /// The delivery.
     pub id: DeliveryId,
-    /// The alert; one delivery of an alert and channel is under way at a time.
-    pub alert_id: AlertId,
+    /// The alert's or the operation's id; one delivery about the same is under way at a time on a channel.
+    pub about: Uuid,
     /// The channel.
     pub channel: ChannelKey,
     /// How often it was tried.
     pub attempts: u32,
-    /// When the alert changed.
+    /// When it was queued.
     pub created_at: Timestamp,
     /// When it may be tried.
     pub next_at: Timestamp,
-    /// The message as JSON, as the alert was when it changed.
+    /// The message as JSON, as things were when it was queued.
     pub message: String,
+}
+
+/// What a delivery tells.
+#[derive(Debug, Clone, Copy)]
+pub enum News {
+    /// A change of an alert.
+    Change {
+        /// The alert.
+        alert: AlertId,
+        /// Position in its timeline.
+        seq: u32,
+        /// What happened to it.
+        kind: AlertChangeKind,
+    },
+    /// The end of an operation.
+    End(OperationId),
 }
 
 /// A delivery to be queued.
@@ -30,12 +48,8 @@ pub struct Due {
 pub struct New<'a, M> {
     /// The delivery's id.
     pub id: DeliveryId,
-    /// The alert.
-    pub alert_id: AlertId,
-    /// Position in the alert's timeline.
-    pub change_seq: u32,
-    /// What happened to it.
-    pub change: AlertChangeKind,
+    /// What it tells.
+    pub news: News,
     /// The channel.
     pub channel: ChannelKey,
     /// The message; stored as JSON.
@@ -46,15 +60,20 @@ pub struct New<'a, M> {
 
 /// Queues a delivery for at once.
 pub async fn insert<M: serde::Serialize + Sync>(tx: &mut Tx, new: New<'_, M>) -> Result<(), StoreError> {
-    let (id, alert_id, change) = (new.id.to_string(), new.alert_id.to_string(), new.change.as_str());
-    let (message, now) = (to_json(new.message), ms(tx.now()));
+    let (alert, seq, change, operation) = match new.news {
+        News::Change { alert, seq, kind } => (Some(alert.to_string()), Some(seq), Some(kind.as_str()), None),
+        News::End(operation) => (None, None, None, Some(operation.to_string())),
+    };
+    let (id, message, now) = (new.id.to_string(), to_json(new.message), ms(tx.now()));
     sqlx::query!(
-        "INSERT INTO deliveries (id, alert_id, change_seq, change, channel_key, message, summary, state, next_at, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8, ?8)",
+        "INSERT INTO deliveries (id, alert_id, change_seq, change, operation_id, channel_key, message, summary,
+            state, next_at, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', ?9, ?9)",
         id,
-        alert_id,
-        new.change_seq,
+        alert,
+        seq,
         change,
+        operation,
         new.channel.0,
         message,
         new.summary,
@@ -77,19 +96,19 @@ pub async fn told_channels(tx: &mut Tx, alert: AlertId) -> Result<Vec<ChannelKey
     Ok(rows.into_iter().map(ChannelKey).collect())
 }
 
-/// The first waiting delivery of every alert on one channel, soonest first: at most `limit`. Later ones of
-/// the same alert wait for it, so an alert is told in order.
+/// The first waiting delivery about every alert and operation on one channel, soonest first: at most `limit`.
+/// Later ones about the same wait for it, so an alert is told in order.
 pub async fn heads(
     connection: &mut SqliteConnection,
     channel: ChannelKey,
     limit: i64,
 ) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT d.id AS "id!", d.alert_id, d.attempts, d.created_at, d.next_at, d.message
+        r#"SELECT d.id AS "id!", ifnull(d.alert_id, d.operation_id) AS "about!: String", d.attempts, d.created_at, d.next_at, d.message
          FROM deliveries AS d
          WHERE d.seq IN (SELECT MIN(e.seq) FROM deliveries AS e
                          WHERE e.state = 'waiting' AND e.channel_key = ?1
-                         GROUP BY e.alert_id)
+                         GROUP BY ifnull(e.alert_id, e.operation_id))
          ORDER BY d.next_at, d.seq
          LIMIT ?2"#,
         channel.0,
@@ -101,7 +120,7 @@ pub async fn heads(
         .map(|row| {
             Ok(Due {
                 id: parse("id", &row.id)?,
-                alert_id: parse("id", &row.alert_id)?,
+                about: parse("id", &row.about)?,
                 channel,
                 attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
                 created_at: at(row.created_at)?,
@@ -208,7 +227,7 @@ pub async fn list(
     let alert = filter.alert.map(|id| id.to_string());
     let id = filter.id.map(|id| id.to_string());
     let rows = sqlx::query!(
-        r#"SELECT d.seq, d.id, d.alert_id, d.change_seq, d.change, d.summary, c.name AS channel, d.state, d.attempts,
+        r#"SELECT d.seq, d.id, d.alert_id, d.change_seq, d.change, d.operation_id, d.summary, c.name AS channel, d.state, d.attempts,
             d.next_at, d.reason, d.created_at, d.finished_at
          FROM deliveries AS d
          JOIN channels AS c ON c.key = d.channel_key
@@ -233,9 +252,10 @@ pub async fn list(
             let state = parse("delivery state", &row.state)?;
             let delivery = Delivery {
                 id: parse("id", &row.id)?,
-                alert_id: parse("id", &row.alert_id)?,
-                change_seq: u32::try_from(row.change_seq).unwrap_or(u32::MAX),
-                change: parse("alert change", &row.change)?,
+                alert_id: row.alert_id.map(|id| parse("id", &id)).transpose()?,
+                change_seq: row.change_seq.map(|seq| u32::try_from(seq).unwrap_or(u32::MAX)),
+                change: row.change.map(|change| parse("alert change", &change)).transpose()?,
+                operation_id: row.operation_id.map(|id| parse("id", &id)).transpose()?,
                 summary: row.summary,
                 channel: parse("channel name", &row.channel)?,
                 state,

@@ -1,7 +1,8 @@
 //! Intents with their attempts, and the key pair that every server we make lets in.
 
 use capsule_api::{
-    DeploymentAttempt, DeploymentState, InstanceRef, IntentId, IntentKind, OperationId, XNodeId,
+    AccountName, DeploymentAttempt, DeploymentState, InstanceRef, IntentId, IntentKind, OperationId, XNodeId,
+    XNodeName,
 };
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -229,6 +230,11 @@ pub async fn of_operation_in(
     of_operation(tx.connection(), operation).await
 }
 
+/// The intent inside a transaction.
+pub async fn find_in(tx: &mut Tx, id: IntentId) -> Result<Option<Intent>, StoreError> {
+    find(tx.connection(), id).await
+}
+
 /// The operation that is at present making or deleting this xNode, and which of the two.
 pub async fn under_way_in(
     tx: &mut Tx,
@@ -280,6 +286,25 @@ pub async fn outlines(
             })
         })
         .collect()
+}
+
+/// The name and kind of the oldest intent that has not ended at an account.
+pub async fn unfinished_at(
+    tx: &mut Tx,
+    account: &AccountName,
+) -> Result<Option<(XNodeName, IntentKind)>, StoreError> {
+    let account = account.as_str();
+    let row = sqlx::query!(
+        "SELECT name, kind
+         FROM intents
+         WHERE account = ?1 AND state NOT IN ('succeeded', 'failed', 'cancelled')
+         ORDER BY id
+         LIMIT 1",
+        account
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    row.map(|row| Ok((parse("xNode name", &row.name)?, parse("intent kind", &row.kind)?))).transpose()
 }
 
 /// Adds an attempt with the next number.

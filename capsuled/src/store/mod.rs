@@ -42,6 +42,8 @@ pub mod xnodes;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upgrades;
 
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 

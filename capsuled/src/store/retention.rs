@@ -69,8 +69,8 @@ pub async fn delete_rollups(tx: &mut Tx, step_ms: i64, until_ms: i64) -> Result<
 }
 
 /// Deletes resolved alerts (with timelines and deliveries), events, audit rows, finished operations and findings
-/// that are over from before `records_until`, and idempotent replies from before `replies_until`. `true`: call again, there may
-/// be more. An alert with a waiting delivery stays.
+/// that are over from before `records_until`, and idempotent replies from before `replies_until`. `true`: call
+/// again, there may be more. An alert or operation with a waiting delivery stays.
 pub async fn delete_records(
     tx: &mut Tx,
     records_until: Timestamp,
@@ -113,7 +113,9 @@ pub async fn delete_records(
         .rows_affected(),
     );
     sqlx::query!(
-        "DELETE FROM operations WHERE updated_at < ?1 AND state NOT IN ('pending', 'running')",
+        "DELETE FROM operations
+         WHERE updated_at < ?1 AND state NOT IN ('pending', 'running')
+            AND NOT EXISTS (SELECT 1 FROM deliveries WHERE operation_id = operations.id AND state = 'waiting')",
         until
     )
     .execute(tx.connection())

@@ -14,7 +14,10 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     model::{Caller, CheckKey, IdempotencyKey},
-    store::{deliveries::New, probes::RawResult},
+    store::{
+        deliveries::{New, News},
+        probes::RawResult,
+    },
     usecases::own_host,
 };
 
@@ -176,9 +179,9 @@ async fn an_alert_is_told_in_order_and_the_second_message_waits_for_the_first() 
             Box::pin(async move {
                 channels::insert(tx, &own_host::console_channel(), None).await?;
                 let channel = channels::list_in(tx).await?[0].key;
-                for (id, change_seq) in ids.into_iter().zip(1..) {
-                    let change = AlertChangeKind::Opened;
-                    let new = New { id, alert_id, change_seq, change, channel, message: &"m", summary: "s" };
+                for (id, seq) in ids.into_iter().zip(1..) {
+                    let news = News::Change { alert: alert_id, seq, kind: AlertChangeKind::Opened };
+                    let new = New { id, news, channel, message: &"m", summary: "s" };
                     deliveries::insert(tx, new).await?;
                 }
                 Ok(channel)

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     context::{CollectNow, Context, RunNow, TaskHandle},
     logging::Chain,
-    store::{Lane, StoreError, operations, xnodes},
+    store::{Lane, StoreError, Tx, operations, xnodes},
     usecases::{
         deployments::{self, drive::Ended},
-        power, reconcile, templates, watching,
+        power, reconcile, telling, templates, watching,
     },
 };
 
@@ -88,10 +88,12 @@ async fn work(context: &Context, operation: Operation) -> Result<(), StoreError>
         .write::<(), StoreError>(Lane::Normal, move |tx| {
             Box::pin(async move {
                 operations::finish(tx, id, outcome.as_ref().map_err(AsRef::as_ref)).await?;
-                emit(tx, id).await
+                tell_end(tx, id).await
             })
         })
-        .await
+        .await?;
+    context.wakes.outbox.ring();
+    Ok(())
 }
 
 async fn cancelled(context: &Context, id: OperationId, why: String) -> Result<(), StoreError> {
@@ -100,10 +102,12 @@ async fn cancelled(context: &Context, id: OperationId, why: String) -> Result<()
         .write::<(), StoreError>(Lane::Normal, move |tx| {
             Box::pin(async move {
                 operations::finish_cancelled(tx, id, &why).await?;
-                emit(tx, id).await
+                tell_end(tx, id).await
             })
         })
-        .await
+        .await?;
+    context.wakes.outbox.ring();
+    Ok(())
 }
 
 /// Work that is over in a moment, and may be dropped anywhere when somebody asks for it to stop. What changes
@@ -271,7 +275,16 @@ async fn advance(
         .await
 }
 
-async fn emit(tx: &mut crate::store::Tx, id: OperationId) -> Result<(), StoreError> {
+/// To whoever listens now, and through the outbox to the channels that ask for it.
+async fn tell_end(tx: &mut Tx, id: OperationId) -> Result<(), StoreError> {
+    emit(tx, id).await?;
+    match operations::find_in(tx, id).await? {
+        Some(operation) => telling::tell_end(tx, operation).await,
+        None => Ok(()),
+    }
+}
+
+async fn emit(tx: &mut Tx, id: OperationId) -> Result<(), StoreError> {
     if let Some(operation) = operations::find_in(tx, id).await? {
         tx.emit(EventKind::OperationChanged, &id.to_string(), &operation).await?;
     }

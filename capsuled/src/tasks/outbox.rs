@@ -1,6 +1,6 @@
 //! Delivers what the outbox holds, until it is accepted or a day has passed.
 //!
-//! For each alert and channel only the oldest waiting delivery is tried, so a receiver never hears of an end
+//! For each alert or operation and channel only the oldest waiting delivery is tried, so a receiver never hears of an end
 //! before the beginning. A channel that does not answer is tried with one message at a time until it does;
 //! then everything that waited for it is due at once. The outcome is written after the other side said yes:
 //! a kill in between repeats the message once, under the same id.
@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
-use capsule_api::{AlertId, ChannelTarget, DeliveryId, DeliveryState, EventKind};
+use capsule_api::{ChannelTarget, DeliveryId, DeliveryState, EventKind};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     context::{Context, TaskHandle},
@@ -44,7 +45,7 @@ struct Outcome {
 struct Outbox {
     context: Context,
     under_way: JoinSet<Outcome>,
-    busy: HashSet<(ChannelKey, AlertId)>,
+    busy: HashSet<(ChannelKey, Uuid)>,
     busy_by_channel: HashMap<ChannelKey, usize>,
     /// Channels whose last try failed.
     silent: HashSet<ChannelKey>,
@@ -121,7 +122,7 @@ impl Outbox {
                 continue;
             }
             let heads = deliveries::heads(&mut reader, stored.key, READ_AHEAD).await?;
-            let idle = heads.into_iter().filter(|due| !self.busy.contains(&(due.channel, due.alert_id)));
+            let idle = heads.into_iter().filter(|due| !self.busy.contains(&(due.channel, due.about)));
             let (later, due): (Vec<_>, Vec<_>) = idle.partition(|due| now < due.next_at);
             let wait = later.first().map(|due| due.next_at.duration_since(now));
             let wait = wait.map(|wait| wait.try_into().unwrap_or(AFTER_FAILURE));
@@ -157,7 +158,7 @@ impl Outbox {
     }
 
     fn start(&mut self, due: Due, target: ChannelTarget, secret: Result<Option<SecretString>, String>) {
-        self.busy.insert((due.channel, due.alert_id));
+        self.busy.insert((due.channel, due.about));
         *self.busy_by_channel.entry(due.channel).or_default() += 1;
         let context = self.context.clone();
         let was_silent = self.silent.contains(&due.channel);
@@ -178,7 +179,7 @@ impl Outbox {
             self.busy_by_channel.clear();
             return None;
         };
-        self.busy.remove(&(due.channel, due.alert_id));
+        self.busy.remove(&(due.channel, due.about));
         if let Some(count) = self.busy_by_channel.get_mut(&due.channel) {
             *count = count.saturating_sub(1);
         }

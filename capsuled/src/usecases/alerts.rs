@@ -159,6 +159,6 @@ async fn tags_of(tx: &mut Tx, alert: &Alert) -> Result<Vec<Tag>, UseCaseError> {
             Ok(stored.map(|stored| stored.xnode.tags).unwrap_or_default())
         }
         SubjectKind::Tag => Ok(alert.subject.id.parse().into_iter().collect()),
-        SubjectKind::Provider | SubjectKind::Daemon => Ok(Vec::new()),
+        SubjectKind::Provider | SubjectKind::Account | SubjectKind::Daemon => Ok(Vec::new()),
     }
 }

@@ -93,6 +93,18 @@ pub enum UseCaseError {
     /// The thing is in a state that does not allow it.
     #[error("{0}")]
     WrongState(String),
+    /// Something that would be lost from sight still belongs to it.
+    #[error("{what} {name} cannot be removed: {by}")]
+    InUse {
+        /// What was to be removed.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What still belongs to it.
+        by: String,
+        /// How to see or end that.
+        hint: String,
+    },
     /// The caller's role does not allow it.
     #[error("{action} needs the role {needed}")]
     RoleTooLow {

@@ -1,8 +1,11 @@
-//! Problems of an xNode that are known the moment they happen and not measured: a deployment that failed, a
-//! time to live that is nearly over. They stay open until who raised them says otherwise, a person resolves
-//! them, or the xNode goes.
+//! Problems of an xNode or an account that are known the moment they happen and not measured: a deployment that
+//! failed, a time to live that is nearly over, a credential that is refused. They stay open until who raised
+//! them says otherwise, a person resolves them, or what they are about goes.
 
-use capsule_api::{Alert, AlertChangeKind, AlertId, AlertKind, AlertState, Cause, Severity, XNode};
+use capsule_api::{
+    Account, Alert, AlertChangeKind, AlertId, AlertKind, AlertState, Cause, Severity, Subject, SubjectKind,
+    Tag, XNode,
+};
 use uuid::Uuid;
 
 use super::{
@@ -11,15 +14,36 @@ use super::{
 };
 use crate::store::{StoreError, Tx, alerts};
 
-/// Opens an alert on an xNode unless one of that kind is open. Ring `wakes.outbox` after the commit.
+/// What a problem is about.
+#[derive(Debug)]
+pub struct About {
+    subject: Subject,
+    name: String,
+    tags: Vec<Tag>,
+}
+
+impl From<&XNode> for About {
+    fn from(xnode: &XNode) -> Self {
+        Self { subject: xnodes::subject(xnode.id), name: xnode.name.to_string(), tags: xnode.tags.clone() }
+    }
+}
+
+impl From<&Account> for About {
+    fn from(account: &Account) -> Self {
+        let name = account.name.to_string();
+        Self { subject: Subject { kind: SubjectKind::Account, id: name.clone() }, name, tags: Vec::new() }
+    }
+}
+
+/// Opens an alert unless one of that kind is open. Ring `wakes.outbox` after the commit.
 pub async fn raise(
     tx: &mut Tx,
-    xnode: &XNode,
+    about: impl Into<About>,
     kind: AlertKind,
     severity: Severity,
     summary: &str,
 ) -> Result<(), StoreError> {
-    let subject = xnodes::subject(xnode.id);
+    let About { subject, name, tags } = about.into();
     if alerts::open_of(tx, &subject).await?.iter().any(|alert| alert.kind == kind) {
         return Ok(());
     }
@@ -28,7 +52,7 @@ pub async fn raise(
     let alert = Alert {
         id: AlertId(Uuid::now_v7()),
         subject,
-        subject_name: xnode.name.to_string(),
+        subject_name: name,
         kind,
         severity,
         state: AlertState::Open,
@@ -42,26 +66,27 @@ pub async fn raise(
         resolved_at: None,
         resolved_by: None,
     };
-    tell(tx, &alert, xnode, AlertChangeKind::Opened, summary).await
+    tell(tx, &alert, &tags, AlertChangeKind::Opened, summary).await
 }
 
-/// Resolves the open alert of a kind on an xNode, if there is one. Ring `wakes.outbox` after the commit.
-pub async fn end(tx: &mut Tx, xnode: &XNode, kind: AlertKind, why: &str) -> Result<(), StoreError> {
-    let open = alerts::open_of(tx, &xnodes::subject(xnode.id)).await?;
+/// Resolves the open alert of a kind, if there is one. Ring `wakes.outbox` after the commit.
+pub async fn end(tx: &mut Tx, about: impl Into<About>, kind: AlertKind, why: &str) -> Result<(), StoreError> {
+    let About { subject, tags, .. } = about.into();
+    let open = alerts::open_of(tx, &subject).await?;
     let Some(mut alert) = open.into_iter().find(|alert| alert.kind == kind) else { return Ok(()) };
     let now = tx.now();
     alert.state = AlertState::Resolved;
     (alert.changed_at, alert.resolved_at) = (now, Some(now));
-    tell(tx, &alert, xnode, AlertChangeKind::Resolved, why).await
+    tell(tx, &alert, &tags, AlertChangeKind::Resolved, why).await
 }
 
 async fn tell(
     tx: &mut Tx,
     alert: &Alert,
-    xnode: &XNode,
+    tags: &[Tag],
     kind: AlertChangeKind,
     text: &str,
 ) -> Result<(), StoreError> {
     let happening = Happening { kind, actor: None, text: text.to_owned(), comment: None };
-    telling::tell(tx, alert, &xnode.tags, happening).await
+    telling::tell(tx, alert, tags, happening).await
 }

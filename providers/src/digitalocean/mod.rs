@@ -20,6 +20,7 @@ use crate::{
     ProviderError, Region, Result, api_key,
     http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
     record::{distinct, is_same_key, key_name, with_marks},
+    values::acted,
 };
 use records::{Account, Key, Page, RegionRecord, Size, instance, offer};
 
@@ -123,19 +124,11 @@ impl DigitalOcean {
         }
     }
 
-    /// Sends a power action. A refusal is success when the Droplet is in the state that was asked for.
+    /// Sends a power action.
     async fn act(&self, reference: &InstanceRef, action: &str, wanted: Option<InstanceState>) -> Result<()> {
         let path = format!("{}/actions", path(reference)?);
-        let Err(error) = self.http.send(Call::post(path).json(&json!({"type": action}))).await else {
-            return Ok(());
-        };
-        if wanted.is_some() && matches!(error, ProviderError::Invalid { .. }) {
-            let now = self.instance(reference).await?.map(|instance| instance.status);
-            if now == wanted {
-                return Ok(());
-            }
-        }
-        Err(error)
+        let sent = self.http.send(Call::post(path).json(&json!({"type": action}))).await;
+        acted(self, reference, sent, wanted).await
     }
 }
 

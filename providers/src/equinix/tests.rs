@@ -4,7 +4,7 @@ use capsule_api::Arch;
 use reqwest::StatusCode;
 
 use super::*;
-use crate::scripted::{Answer, Scripted, Seen, json as answer};
+use crate::fake::{Answer, Asked, Fake};
 
 fn mark() -> Mark {
     Mark::of(uuid::Uuid::now_v7())
@@ -32,8 +32,8 @@ fn new(mark: &Mark) -> NewInstance {
 
 const FIELDS: &[(&str, &str)] = &[("api_key", "canary"), ("project_id", "p-1")];
 
-async fn equinix(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> (Scripted, Arc<dyn Provider>) {
-    let server = Scripted::start(script).await;
+async fn equinix(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Fake, Arc<dyn Provider>) {
+    let server = Fake::start(script).await;
     let client = server.connect(PROVIDER, FIELDS);
     (server, client)
 }
@@ -93,29 +93,29 @@ fn refusals_are_told_apart_by_their_words() {
 #[tokio::test]
 async fn a_creation_names_its_own_keys_and_no_others() {
     let mark = mark();
-    let (server, client) = equinix(|seen| match seen.line().as_str() {
+    let (server, client) = equinix(|asked| match asked.line.as_str() {
         "GET /metal/v1/projects/p-1/ssh-keys" => {
-            answer(200, json!({"ssh_keys": [{"id": "k-1", "key": "ssh-ed25519 AAAA old-comment"}]}))
+            (200, json!({"ssh_keys": [{"id": "k-1", "key": "ssh-ed25519 AAAA old-comment"}]}))
         }
-        "POST /metal/v1/projects/p-1/ssh-keys" => answer(201, json!({"id": "k-2"})),
-        _ => answer(201, json!({"id": "d-1", "state": "queued"})),
+        "POST /metal/v1/projects/p-1/ssh-keys" => (201, json!({"id": "k-2"})),
+        _ => (201, json!({"id": "d-1", "state": "queued"})),
     })
     .await;
     let mut new = new(&mark);
     let prepared = client.prepare(&new).await.expect("prepared");
     assert_eq!(prepared, json!({"ssh_key_ids": ["k-1", "k-2"]}));
     client.create(&new, &prepared).await.expect("created");
-    let sent = server.seen().pop().expect("a call");
+    let sent = server.asked().pop().expect("a call");
     assert_eq!(sent.headers["x-auth-token"], "canary");
     let wanted = json!({
         "metro": "da", "plan": "c3.small.x86", "operating_system": "ubuntu_22_04", "hostname": "api",
         "billing_cycle": "hourly", "tags": [mark.as_str(), "web"], "project_ssh_keys": ["k-1", "k-2"],
         "userdata": "#cloud-config\n",
     });
-    assert_eq!(sent.json(), wanted);
+    assert_eq!(sent.body, wanted);
     new.user_data = None;
     client.create(&new, &json!({"ssh_key_ids": []})).await.expect("created");
-    let sent = server.seen().pop().expect("a call").json();
+    let sent = server.asked().pop().expect("a call").body;
     assert_eq!((&sent["no_ssh_keys"], &sent["project_ssh_keys"]), (&json!(true), &Value::Null));
 }
 
@@ -123,15 +123,15 @@ async fn a_creation_names_its_own_keys_and_no_others() {
 async fn marked_devices_are_found_on_all_pages() {
     let mark = mark();
     let tag = mark.to_string();
-    let (server, client) = equinix(move |seen| {
-        let page = if seen.query.starts_with("page=1&") { 1 } else { 2 };
+    let (server, client) = equinix(move |asked| {
+        let page = if asked.query["page"] == "1" { 1 } else { 2 };
         let devices = json!([{"id": format!("d-{page}"), "tags": [tag]}, {"id": "other", "tags": ["web"]}]);
-        answer(200, json!({"devices": devices, "meta": {"current_page": page, "last_page": 2}}))
+        (200, json!({"devices": devices, "meta": {"current_page": page, "last_page": 2}}))
     })
     .await;
     let found = client.find_marked(&mark, "da").await.expect("found");
     assert_eq!(found.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["d-1", "d-2"]);
-    assert!(server.seen().iter().all(|seen| seen.query.contains(&format!("tag={mark}"))));
+    assert!(server.asked().iter().all(|asked| asked.query["tag"] == mark.as_str()));
 }
 
 #[tokio::test]
@@ -151,20 +151,19 @@ async fn where_nothing_answers_the_service_is_over() {
 
 #[tokio::test]
 async fn a_service_that_answers_with_a_fault_is_not_over() {
-    let (_server, client) = equinix(|_| answer(503, json!({"error": "busy"}))).await;
+    let (_server, client) = equinix(|_| (503, json!({"error": "busy"}))).await;
     assert_eq!(client.instances().await.expect_err("a fault").code(), "unavailable");
 }
 
 #[tokio::test]
 async fn a_projects_key_is_proved_by_its_projects() {
-    let (_server, client) = equinix(|seen| match seen.path.as_str() {
-        "/metal/v1/user" => answer(403, json!({"errors": ["You are not authorized to view this resource"]})),
-        _ => answer(200, json!({"projects": [{"name": "capsule"}]})),
+    let (_server, client) = equinix(|asked| match asked.path.as_str() {
+        "/metal/v1/user" => (403, json!({"errors": ["You are not authorized to view this resource"]})),
+        _ => (200, json!({"projects": [{"name": "capsule"}]})),
     })
     .await;
     assert_eq!(client.check_credential().await.expect("good").account, "capsule");
-    let (_server, client) =
-        equinix(|_| answer(401, json!({"errors": ["Invalid authentication token"]}))).await;
+    let (_server, client) = equinix(|_| (401, json!({"errors": ["Invalid authentication token"]}))).await;
     assert_eq!(client.check_credential().await.expect_err("wrong").code(), "unauthorised");
 }
 
@@ -172,19 +171,19 @@ async fn a_projects_key_is_proved_by_its_projects() {
 async fn power_and_deletion_may_be_repeated_and_the_mark_stays() {
     let mark = mark();
     let tag = mark.to_string();
-    let (server, client) = equinix(move |seen| match seen.method.as_str() {
-        "POST" => answer(422, json!({"errors": ["The device is already in that state"]})),
-        "DELETE" => answer(404, json!({"errors": ["Not found"]})),
-        _ => answer(200, json!({"id": "d-1", "state": "inactive", "tags": ["old", tag]})),
+    let (server, client) = equinix(move |asked| match asked.method.as_str() {
+        "POST" => (422, json!({"errors": ["The device is already in that state"]})),
+        "DELETE" => (404, json!({"errors": ["Not found"]})),
+        _ => (200, json!({"id": "d-1", "state": "inactive", "tags": ["old", tag]})),
     })
     .await;
     client.stop(&reference(), false).await.expect("off already");
     assert_eq!(client.start(&reference()).await.expect_err("refused").code(), "invalid");
     client.delete(&reference()).await.expect("gone already");
     client.set_tags(&reference(), &["new".to_owned()]).await.expect("set");
-    let put = server.seen().pop().expect("a call");
+    let put = server.asked().pop().expect("a call");
     assert_eq!(
-        (put.line().as_str(), put.json()),
+        (put.line.as_str(), put.body),
         ("PUT /metal/v1/devices/d-1", json!({"tags": [mark.as_str(), "new"]}))
     );
 }

@@ -22,6 +22,7 @@ use crate::{
     ProviderError, Region, Result, api_key,
     http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
     record::{distinct, is_same_key, key_name, with_marks},
+    values::acted,
 };
 use records::{Datacenter, Key, Location, Page, ServerType, address, instance, labels, offers, volume};
 
@@ -139,14 +140,8 @@ impl Hetzner {
 
     async fn act(&self, reference: &InstanceRef, action: &str, wanted: Option<InstanceState>) -> Result<()> {
         let path = format!("{}/actions/{action}", path(reference)?);
-        let Err(error) = self.http.send(Call::post(path)).await else { return Ok(()) };
-        if wanted.is_some() && matches!(error, ProviderError::Invalid { .. }) {
-            let now = self.instance(reference).await?.map(|instance| instance.status);
-            if now == wanted {
-                return Ok(());
-            }
-        }
-        Err(error)
+        let sent = self.http.send(Call::post(path)).await;
+        acted(self, reference, sent, wanted).await
     }
 
     async fn record(&self, path: String, key: &str) -> Result<Option<Value>> {

@@ -4,7 +4,7 @@ use capsule_api::{Arch, InstanceState};
 use reqwest::StatusCode;
 
 use super::*;
-use crate::scripted::{Answer, Scripted, Seen, json as answer};
+use crate::fake::{Answer, Asked, Fake};
 
 fn mark() -> Mark {
     Mark::of(uuid::Uuid::now_v7())
@@ -30,10 +30,8 @@ fn reference(id: &str) -> InstanceRef {
     InstanceRef { id: id.to_owned(), place: String::new() }
 }
 
-async fn hivelocity(
-    script: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
-) -> (Scripted, Arc<dyn Provider>) {
-    let server = Scripted::start(script).await;
+async fn hivelocity(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Fake, Arc<dyn Provider>) {
+    let server = Fake::start(script).await;
     let client = server.connect(PROVIDER, &[("api_key", "canary")]);
     (server, client)
 }
@@ -124,14 +122,12 @@ fn refusals_are_told_apart_by_their_words() {
 #[tokio::test]
 async fn a_creation_names_the_system_and_a_key_uploaded_once() {
     let mark = mark();
-    let (server, client) = hivelocity(|seen| match seen.line().as_str() {
-        "GET /api/v2/product/504/operating-systems" => answer(200, json!([{"name": "Ubuntu 22.x"}])),
-        "GET /api/v2/ssh_key/" => {
-            answer(200, json!([{"sshKeyId": 1, "publicKey": "ssh-ed25519 BBBB other"}]))
-        }
-        "POST /api/v2/ssh_key/" => answer(201, json!({"sshKeyId": 861})),
+    let (server, client) = hivelocity(|asked| match asked.line.as_str() {
+        "GET /api/v2/product/504/operating-systems" => (200, json!([{"name": "Ubuntu 22.x"}])),
+        "GET /api/v2/ssh_key/" => (200, json!([{"sshKeyId": 1, "publicKey": "ssh-ed25519 BBBB other"}])),
+        "POST /api/v2/ssh_key/" => (201, json!({"sshKeyId": 861})),
         // The order is made, its device is not.
-        _ => answer(200, json!({"orderId": 250_321, "deviceId": 0, "hostname": "x", "powerStatus": null})),
+        _ => (200, json!({"orderId": 250_321, "deviceId": 0, "hostname": "x", "powerStatus": null})),
     })
     .await;
     let new = new(&mark);
@@ -139,9 +135,9 @@ async fn a_creation_names_the_system_and_a_key_uploaded_once() {
     assert_eq!(prepared, json!({"os_name": "Ubuntu 22.x", "ssh_key_id": 861}));
     let created = client.create(&new, &prepared).await.expect("created").instance;
     assert_eq!((created.id.as_str(), created.status), ("order-250321", InstanceState::Provisioning));
-    let sent = server.seen().pop().expect("a call");
+    let sent = server.asked().pop().expect("a call");
     assert_eq!(
-        (sent.line().as_str(), &sent.headers["x-api-key"]),
+        (sent.line.as_str(), &sent.headers["x-api-key"]),
         ("POST /api/v2/bare-metal-devices/", &"canary".parse().expect("a value"))
     );
     let wanted = json!({
@@ -149,7 +145,7 @@ async fn a_creation_names_the_system_and_a_key_uploaded_once() {
         "locationName": "TPA1", "period": "hourly", "publicSshKeyId": 861, "tags": [mark.as_str(), "web"],
         "script": "#cloud-config\n",
     });
-    assert_eq!(sent.json(), wanted);
+    assert_eq!(sent.body, wanted);
 }
 
 /// The answer to a creation was lost: its order is found first, then the device that came of it, never both.
@@ -158,13 +154,12 @@ async fn a_lost_creation_is_found_as_order_and_then_as_device() {
     let mark = mark();
     for (has_device, wanted) in [(false, "order-5"), (true, "7")] {
         let host = format!("api.{mark}.internal");
-        let (_server, client) = hivelocity(move |seen| match seen.line().as_str() {
-            "GET /api/v2/bare-metal-devices/" if has_device => answer(
-                200,
-                json!([{"deviceId": 7, "orderId": 5, "hostname": host, "tags": []}, {"deviceId": 8}]),
-            ),
-            "GET /api/v2/bare-metal-devices/" | "GET /api/v2/compute/" => answer(200, json!([])),
-            _ => answer(
+        let (_server, client) = hivelocity(move |asked| match asked.line.as_str() {
+            "GET /api/v2/bare-metal-devices/" if has_device => {
+                (200, json!([{"deviceId": 7, "orderId": 5, "hostname": host, "tags": []}, {"deviceId": 8}]))
+            }
+            "GET /api/v2/bare-metal-devices/" | "GET /api/v2/compute/" => (200, json!([])),
+            _ => (
                 200,
                 json!([
                     {"orderId": 5, "status": "provisioning", "info": {"items": [{"hostname": host}]}},
@@ -181,13 +176,13 @@ async fn a_lost_creation_is_found_as_order_and_then_as_device() {
 
 #[tokio::test]
 async fn an_order_leads_to_its_device_and_waits_until_there_is_one() {
-    let (server, client) = hivelocity(|seen| match seen.line().as_str() {
-        "GET /api/v2/bare-metal-devices/" => answer(200, json!([{"deviceId": 7, "orderId": 5}])),
-        "GET /api/v2/compute/" => answer(200, json!([])),
-        "GET /api/v2/order/6" => answer(200, json!({"orderId": 6, "status": "lead"})),
-        "GET /api/v2/order/9" => answer(404, json!({"code": 404, "message": "Not found"})),
-        "DELETE /api/v2/bare-metal-devices/7" => answer(201, Value::Null),
-        _ => answer(200, json!({"deviceId": 7, "spsStatus": "IN_USE", "powerStatus": "ON"})),
+    let (server, client) = hivelocity(|asked| match asked.line.as_str() {
+        "GET /api/v2/bare-metal-devices/" => (200, json!([{"deviceId": 7, "orderId": 5}])),
+        "GET /api/v2/compute/" => (200, json!([])),
+        "GET /api/v2/order/6" => (200, json!({"orderId": 6, "status": "lead"})),
+        "GET /api/v2/order/9" => (404, json!({"code": 404, "message": "Not found"})),
+        "DELETE /api/v2/bare-metal-devices/7" => (201, Value::Null),
+        _ => (200, json!({"deviceId": 7, "spsStatus": "IN_USE", "powerStatus": "ON"})),
     })
     .await;
     let one = client.instance(&reference("order-5")).await.expect("an answer").expect("there");
@@ -203,12 +198,10 @@ async fn an_order_leads_to_its_device_and_waits_until_there_is_one() {
 
 #[tokio::test]
 async fn all_deployments_and_devices_are_listed_once() {
-    let (_server, client) = hivelocity(|seen| match seen.line().as_str() {
-        "GET /api/v2/bare-metal-devices/" => answer(200, json!([{"deviceId": 1}, {"deviceId": 2}])),
-        "GET /api/v2/compute/" => answer(200, json!([{"deviceId": 2}, {"deviceId": 3}])),
-        _ => {
-            answer(200, json!([{"deviceId": 1, "powerStatus": "ON"}, {"deviceId": 4, "powerStatus": "OFF"}]))
-        }
+    let (_server, client) = hivelocity(|asked| match asked.line.as_str() {
+        "GET /api/v2/bare-metal-devices/" => (200, json!([{"deviceId": 1}, {"deviceId": 2}])),
+        "GET /api/v2/compute/" => (200, json!([{"deviceId": 2}, {"deviceId": 3}])),
+        _ => (200, json!([{"deviceId": 1, "powerStatus": "ON"}, {"deviceId": 4, "powerStatus": "OFF"}])),
     })
     .await;
     let all = client.instances().await.expect("a list");
@@ -225,28 +218,28 @@ async fn all_deployments_and_devices_are_listed_once() {
 
 #[tokio::test]
 async fn power_and_deletion_may_be_repeated() {
-    let (server, client) = hivelocity(|seen| match (seen.method.as_str(), seen.query.as_str()) {
-        ("POST", _) => answer(403, json!({"message": "Can't do this while server is powered off."})),
-        ("DELETE", _) => answer(409, json!({"code": 409, "message": "Device Already Being Cancelled."})),
-        _ => answer(200, json!({"powerStatus": "OFF"})),
+    let (server, client) = hivelocity(|asked| match asked.method.as_str() {
+        "POST" => (403, json!({"message": "Can't do this while server is powered off."})),
+        "DELETE" => (409, json!({"code": 409, "message": "Device Already Being Cancelled."})),
+        _ => (200, json!({"powerStatus": "OFF"})),
     })
     .await;
     client.stop(&reference("7"), false).await.expect("off already");
-    assert_eq!(server.seen()[0].query, "action=shutdown");
+    assert_eq!(server.asked()[0].query["action"], "shutdown");
     assert_eq!(client.restart(&reference("7"), false).await.expect_err("it is off").code(), "conflict");
     client.delete(&reference("7")).await.expect("being cancelled already");
 }
 
 #[tokio::test]
 async fn only_a_machine_that_neither_record_knows_is_gone() {
-    let (_server, client) = hivelocity(|seen| match seen.path.contains("/bare-metal-devices/") {
-        true => answer(404, json!({"code": 404, "message": "Deployment Not Found"})),
-        false => answer(200, json!({"deviceId": 7, "powerStatus": "ON"})),
+    let (_server, client) = hivelocity(|asked| match asked.path.contains("/bare-metal-devices/") {
+        true => (404, json!({"code": 404, "message": "Deployment Not Found"})),
+        false => (200, json!({"deviceId": 7, "powerStatus": "ON"})),
     })
     .await;
     assert!(client.instance(&reference("7")).await.expect("an answer").is_some());
     assert_eq!(client.instance(&reference("../8")).await.expect("an answer"), None);
-    let (_server, client) = hivelocity(|_| answer(404, json!({"message": "Not found"}))).await;
+    let (_server, client) = hivelocity(|_| (404, json!({"message": "Not found"}))).await;
     assert_eq!(client.instance(&reference("7")).await.expect("an answer"), None);
 }
 
@@ -254,11 +247,11 @@ async fn only_a_machine_that_neither_record_knows_is_gone() {
 async fn tags_are_replaced_on_the_device_but_the_mark_stays() {
     let mark = mark();
     let tag = mark.to_string();
-    let (server, client) = hivelocity(move |_| answer(200, json!({"tags": ["old", tag]}))).await;
+    let (server, client) = hivelocity(move |_| (200, json!({"tags": ["old", tag]}))).await;
     client.set_tags(&reference("7"), &["new".to_owned()]).await.expect("set");
-    let put = server.seen().pop().expect("a call");
+    let put = server.asked().pop().expect("a call");
     assert_eq!(
-        (put.line().as_str(), put.json()),
+        (put.line.as_str(), put.body),
         ("PUT /api/v2/device/7/tags", json!({"tags": [mark.as_str(), "new"]}))
     );
 }

@@ -1,7 +1,7 @@
 //! Linode against answers it really gave and against a server that behaves like it.
 
 use super::*;
-use crate::scripted::{Scripted, json as answer, recorded};
+use crate::fake::{Answer, Asked, Fake, recorded};
 
 fn new(mark: &Mark) -> NewInstance {
     NewInstance {
@@ -23,10 +23,8 @@ fn mark() -> Mark {
     Mark::of(uuid::Uuid::now_v7())
 }
 
-async fn linode(
-    script: impl Fn(&crate::scripted::Seen) -> crate::scripted::Answer + Send + Sync + 'static,
-) -> (Scripted, Arc<dyn Provider>) {
-    let server = Scripted::start(script).await;
+async fn linode(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Fake, Arc<dyn Provider>) {
+    let server = Fake::start(script).await;
     let client = server.connect(PROVIDER, &[("api_key", "canary")]);
     (server, client)
 }
@@ -143,15 +141,15 @@ fn recorded_answers_are_read() {
 async fn a_creation_carries_its_mark_and_all_that_makes_it_reachable() {
     let mark = mark();
     let label = mark.to_string();
-    let (server, client) = linode(move |seen| match seen.line().as_str() {
+    let (server, client) = linode(move |asked| match asked.line.as_str() {
         "GET /v4/regions" => {
-            answer(200, json!({"pages": 1, "data": [{"id": "us-east", "capabilities": ["Metadata"]}]}))
+            (200, json!({"pages": 1, "data": [{"id": "us-east", "capabilities": ["Metadata"]}]}))
         }
         "GET /v4/images" => {
             let row = json!({"id": "linode/ubuntu24.04", "capabilities": ["cloud-init"]});
-            answer(200, json!({"pages": 1, "data": [row]}))
+            (200, json!({"pages": 1, "data": [row]}))
         }
-        _ => answer(200, json!({"id": 7, "label": label, "status": "provisioning", "root_password": "x"})),
+        _ => (200, json!({"id": 7, "label": label, "status": "provisioning", "root_password": "x"})),
     })
     .await;
     let new = new(&mark);
@@ -159,22 +157,21 @@ async fn a_creation_carries_its_mark_and_all_that_makes_it_reachable() {
     let created = client.create(&new, &prepared).await.expect("created").instance;
     assert_eq!((created.id.as_str(), created.status), ("7", InstanceState::Provisioning));
     assert_eq!(created.metadata.get("root_password"), None);
-    let sent = server.seen().pop().expect("a call");
+    let sent = server.asked().pop().expect("a call");
     assert_eq!(sent.headers["authorization"], "Bearer canary");
     let wanted = json!({
         "type": "g6-nanode-1", "region": "us-east", "image": "linode/ubuntu24.04", "label": mark.as_str(),
         "tags": [mark.as_str(), "web"], "authorized_keys": ["ssh-ed25519 AAAA me"], "booted": true,
         "metadata": {"user_data": "I2Nsb3VkLWNvbmZpZwo="},
     });
-    assert_eq!(sent.json(), wanted);
+    assert_eq!(sent.body, wanted);
 }
 
 #[tokio::test]
 async fn user_data_is_refused_where_nobody_would_read_it() {
-    let (server, client) = linode(|_| {
-        answer(200, json!({"pages": 1, "data": [{"id": "us-east", "capabilities": ["Linodes"]}]}))
-    })
-    .await;
+    let (server, client) =
+        linode(|_| (200, json!({"pages": 1, "data": [{"id": "us-east", "capabilities": ["Linodes"]}]})))
+            .await;
     let error = client.prepare(&new(&mark())).await.expect_err("no metadata service");
     assert_eq!(error.code(), "invalid");
     assert_eq!(server.lines(), ["GET /v4/regions"], "nothing was made");
@@ -184,12 +181,12 @@ async fn user_data_is_refused_where_nobody_would_read_it() {
 async fn a_taken_label_is_looked_up_and_found() {
     let mark = mark();
     let label = mark.to_string();
-    let (server, client) = linode(move |seen| match seen.line().as_str() {
+    let (server, client) = linode(move |asked| match asked.line.as_str() {
         "POST /v4/linode/instances" => {
-            answer(400, json!({"errors": [{"field": "label", "reason": "Label must be unique among your linodes"}]}))
+            (400, json!({"errors": [{"field": "label", "reason": "Label must be unique among your linodes"}]}))
         }
         // One that a filter should have left out is left out here.
-        _ => answer(200, json!({"page": 1, "pages": 1, "data": [
+        _ => (200, json!({"page": 1, "pages": 1, "data": [
             {"id": 7, "label": label, "status": "running"}, {"id": 8, "label": "someone-else", "status": "running"},
         ]})),
     })
@@ -198,17 +195,17 @@ async fn a_taken_label_is_looked_up_and_found() {
     assert_eq!(error.code(), "unknown_outcome");
     let found = client.find_marked(&mark, "us-east").await.expect("found");
     assert_eq!(found.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["7"]);
-    let seen = server.seen();
-    let filter: Value = serde_json::from_slice(seen[1].headers["x-filter"].as_bytes()).expect("JSON");
+    let asked = server.asked();
+    let filter: Value = serde_json::from_slice(asked[1].headers["x-filter"].as_bytes()).expect("JSON");
     assert_eq!(filter, json!({"label": mark.as_str()}));
-    assert_eq!(seen.len(), 2, "the creation was sent once");
+    assert_eq!(asked.len(), 2, "the creation was sent once");
 }
 
 #[tokio::test]
 async fn all_pages_are_read() {
-    let (server, client) = linode(|seen| {
-        let page: u32 = if seen.query.starts_with("page=1&") { 1 } else { 2 };
-        answer(200, json!({"page": page, "pages": 2, "data": [{"id": page, "status": "running"}]}))
+    let (server, client) = linode(|asked| {
+        let page: u32 = if asked.query["page"] == "1" { 1 } else { 2 };
+        (200, json!({"page": page, "pages": 2, "data": [{"id": page, "status": "running"}]}))
     })
     .await;
     let ids: Vec<_> = client.instances().await.expect("a list").into_iter().map(|one| one.id).collect();
@@ -218,15 +215,13 @@ async fn all_pages_are_read() {
 
 #[tokio::test]
 async fn power_and_deletion_may_be_repeated() {
-    let (_server, client) = linode(|seen| match seen.line().as_str() {
+    let (_server, client) = linode(|asked| match asked.line.as_str() {
         "POST /v4/linode/instances/7/boot" => {
-            answer(400, json!({"errors": [{"reason": "Linode already booted."}]}))
+            (400, json!({"errors": [{"reason": "Linode already booted."}]}))
         }
-        "POST /v4/linode/instances/7/shutdown" => {
-            answer(400, json!({"errors": [{"reason": "Linode busy."}]}))
-        }
-        "DELETE /v4/linode/instances/7" => answer(404, json!({"errors": [{"reason": "Not found"}]})),
-        _ => answer(200, json!({"id": 7, "status": "running"})),
+        "POST /v4/linode/instances/7/shutdown" => (400, json!({"errors": [{"reason": "Linode busy."}]})),
+        "DELETE /v4/linode/instances/7" => (404, json!({"errors": [{"reason": "Not found"}]})),
+        _ => (200, json!({"id": 7, "status": "running"})),
     })
     .await;
     client.start(&reference()).await.expect("it runs already");
@@ -238,7 +233,7 @@ async fn power_and_deletion_may_be_repeated() {
 
 #[tokio::test]
 async fn what_is_gone_is_none_and_a_strange_id_never_reaches_a_path() {
-    let (server, client) = linode(|_| answer(404, json!({"errors": [{"reason": "Not found"}]}))).await;
+    let (server, client) = linode(|_| (404, json!({"errors": [{"reason": "Not found"}]}))).await;
     assert_eq!(client.instance(&reference()).await.expect("an answer"), None);
     let strange = InstanceRef { id: "7/../8".to_owned(), place: String::new() };
     assert_eq!(client.instance(&strange).await.expect("an answer"), None);
@@ -251,11 +246,11 @@ async fn tags_are_replaced_but_the_mark_stays() {
     let mark = mark();
     let label = mark.to_string();
     let (server, client) =
-        linode(move |_| answer(200, json!({"id": 7, "tags": ["old", label], "status": "running"}))).await;
+        linode(move |_| (200, json!({"id": 7, "tags": ["old", label], "status": "running"}))).await;
     client.set_tags(&reference(), &["new".to_owned()]).await.expect("set");
-    let put = server.seen().pop().expect("a call");
+    let put = server.asked().pop().expect("a call");
     assert_eq!(
-        (put.line().as_str(), put.json()),
+        (put.line.as_str(), put.body),
         ("PUT /v4/linode/instances/7", json!({"tags": [mark.as_str(), "new"]}))
     );
 }

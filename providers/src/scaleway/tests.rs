@@ -6,7 +6,7 @@ use capsule_api::{Arch, InstanceState};
 use reqwest::StatusCode;
 
 use super::{record::Record, *};
-use crate::scripted::{Answer, Scripted, Seen, json as answer, recorded};
+use crate::fake::{Answer, Asked, Fake, recorded};
 
 const SERVER: &str = "/instance/v1/zones/fr-par-1/servers/11111111-2222-4333-8444-555555555555";
 
@@ -34,8 +34,8 @@ fn new(mark: &Mark) -> NewInstance {
     }
 }
 
-async fn scaleway(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> (Scripted, Arc<dyn Provider>) {
-    let server = Scripted::start(script).await;
+async fn scaleway(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Fake, Arc<dyn Provider>) {
+    let server = Fake::start(script).await;
     let client = server.connect(PROVIDER, &[("api_key", "canary"), ("access_key", "SCWX")]);
     (server, client)
 }
@@ -183,32 +183,32 @@ fn recorded_answers_are_read() {
 #[tokio::test]
 async fn the_project_is_learnt_from_the_access_key() {
     let (server, client) =
-        scaleway(|_| answer(200, json!({"default_project_id": "p-1", "description": "mine"}))).await;
+        scaleway(|_| (200, json!({"default_project_id": "p-1", "description": "mine"}))).await;
     let identity = client.check_credential().await.expect("a good key");
     assert_eq!(identity.learned, [("project_id".to_owned(), "p-1".to_owned())].into());
     assert_eq!(server.lines(), ["GET /iam/v1alpha1/api-keys/SCWX"]);
-    assert_eq!(server.seen()[0].headers["x-auth-token"], "canary");
+    assert_eq!(server.asked()[0].headers["x-auth-token"], "canary");
 }
 
 #[tokio::test]
 async fn a_narrow_key_is_proved_by_a_list_and_a_wrong_one_is_not() {
-    let narrow = |seen: &Seen| match seen.path.starts_with("/iam") {
-        true => answer(403, refusal("permissions_denied")),
-        false => answer(200, json!({"servers": []})),
+    let narrow = |asked: &Asked| match asked.path.starts_with("/iam") {
+        true => (403, refusal("permissions_denied")),
+        false => (200, json!({"servers": []})),
     };
     let (server, client) = scaleway(narrow).await;
     client.check_credential().await.expect("good for servers");
     assert_eq!(server.lines()[1], "GET /instance/v1/zones/fr-par-1/servers");
-    let (_server, client) = scaleway(|_| answer(401, refusal("denied_authentication"))).await;
+    let (_server, client) = scaleway(|_| (401, refusal("denied_authentication"))).await;
     assert_eq!(client.check_credential().await.expect_err("wrong").code(), "unauthorised");
 }
 
 #[tokio::test]
 async fn a_creation_names_the_zones_own_image_and_carries_mark_and_key() {
     let mark = mark();
-    let (server, client) = scaleway(|seen| match seen.path.as_str() {
-        "/iam/v1alpha1/api-keys/SCWX" => answer(200, json!({"default_project_id": "p-1"})),
-        "/marketplace/v2/local-images" if seen.query.contains("instance_local") => answer(
+    let (server, client) = scaleway(|asked| match asked.path.as_str() {
+        "/iam/v1alpha1/api-keys/SCWX" => (200, json!({"default_project_id": "p-1"})),
+        "/marketplace/v2/local-images" if asked.query.values().any(|kind| kind == "instance_local") => (
             200,
             json!({"local_images": [
                 {"id": "arm", "arch": "arm64", "compatible_commercial_types": ["DEV1-S"]},
@@ -216,8 +216,8 @@ async fn a_creation_names_the_zones_own_image_and_carries_mark_and_key() {
                 {"id": "right", "arch": "x86_64", "compatible_commercial_types": ["DEV1-S"]},
             ]}),
         ),
-        "/marketplace/v2/local-images" => answer(200, json!({"local_images": []})),
-        _ => answer(201, server("stopped")),
+        "/marketplace/v2/local-images" => (200, json!({"local_images": []})),
+        _ => (201, server("stopped")),
     })
     .await;
     let new = new(&mark);
@@ -229,12 +229,12 @@ async fn a_creation_names_the_zones_own_image_and_carries_mark_and_key() {
         "name": "api", "commercial_type": "DEV1-S", "image": "right", "project": "p-1",
         "tags": [mark.as_str(), "web", "AUTHORIZED_KEY=ssh-ed25519_AAAA_me"], "dynamic_ip_required": true,
     });
-    assert_eq!(server.seen().pop().expect("a call").json(), wanted);
+    assert_eq!(server.asked().pop().expect("a call").body, wanted);
 }
 
 #[tokio::test]
 async fn nothing_is_made_in_a_zone_that_no_list_looks_into() {
-    let (server, client) = scaleway(|_| answer(200, json!({}))).await;
+    let (server, client) = scaleway(|_| (200, json!({}))).await;
     let mut new = new(&mark());
     new.region = "fr-par-9".to_owned();
     assert_eq!(client.prepare(&new).await.expect_err("no such zone").code(), "invalid");
@@ -247,48 +247,48 @@ async fn nothing_is_made_in_a_zone_that_no_list_looks_into() {
 async fn a_server_left_off_by_a_crash_is_found_and_finished() {
     let mark = mark();
     let (tag, state) = (mark.to_string(), Arc::new(Mutex::new("stopped")));
-    let (server, client) = scaleway(move |seen| {
+    let (server, client) = scaleway(move |asked| {
         let mut state = state.lock().expect("not poisoned");
-        match (seen.method.as_str(), seen.path.as_str()) {
+        match (asked.method.as_str(), asked.path.as_str()) {
             ("GET", "/instance/v1/zones/fr-par-1/servers") => {
                 let mut one = server(*state);
                 one["server"]["tags"] = json!([tag]);
                 (200, vec![("x-total-count", "1".to_owned())], json!({"servers": [one["server"].take()]}))
             }
-            ("GET", SERVER) => answer(200, server(*state)),
+            ("GET", SERVER) => (200, server(*state)),
             ("GET", _) => (200, vec![("x-total-count", "0".to_owned())], json!({"servers": []})),
             ("POST", _) => {
                 *state = "starting";
-                answer(202, json!({"task": {}}))
+                (202, json!({"task": {}}))
             }
-            _ => answer(204, Value::Null),
+            _ => (204, Value::Null),
         }
     })
     .await;
     let found = client.find_marked(&mark, "fr-par-1").await.expect("all zones answer");
     assert_eq!(found.len(), 1);
     assert_eq!(server.lines().len(), ZONES.len(), "every zone was asked");
-    assert!(server.seen().iter().all(|seen| seen.query.contains(&format!("tags={mark}"))));
+    assert!(server.asked().iter().all(|asked| asked.query["tags"] == mark.as_str()));
     let new = new(&mark);
     for _ in 0..2 {
         client.finish(&found[0].reference(), &new, &Prepared::Null).await.expect("finished");
     }
-    let calls: Vec<_> = server.seen().into_iter().skip(ZONES.len()).collect();
-    let lines: Vec<_> = calls.iter().map(|seen| seen.line().replace(SERVER, "")).collect();
+    let calls: Vec<_> = server.asked().into_iter().skip(ZONES.len()).collect();
+    let lines: Vec<_> = calls.iter().map(|asked| asked.line.replace(SERVER, "")).collect();
     assert_eq!(lines, ["GET ", "PATCH /user_data/cloud-init", "POST /action", "GET "]);
     assert_eq!(
         (calls[1].body.as_str(), &calls[1].headers["content-type"]),
-        ("#cloud-config\n", &"text/plain".parse().expect("a value"))
+        (Some("#cloud-config\n"), &"text/plain".parse().expect("a value"))
     );
-    assert_eq!(calls[2].json(), json!({"action": "poweron"}));
+    assert_eq!(calls[2].body, json!({"action": "poweron"}));
 }
 
 #[tokio::test]
 async fn all_pages_of_all_zones_are_read_in_order() {
-    let (server, client) = scaleway(|seen| {
+    let (server, client) = scaleway(|asked| {
         let total = vec![("x-total-count", "2".to_owned())];
-        let zone = seen.path.split('/').nth(4).expect("a zone");
-        let page = if seen.query.contains("page=1&") { 1 } else { 2 };
+        let zone = asked.path.split('/').nth(4).expect("a zone");
+        let page = if asked.query["page"] == "1" { 1 } else { 2 };
         (200, total, json!({"servers": [{"id": format!("{zone}-{page}"), "state": "running"}]}))
     })
     .await;
@@ -303,9 +303,9 @@ async fn all_pages_of_all_zones_are_read_in_order() {
 
 #[tokio::test]
 async fn a_zone_that_fails_fails_the_list_by_its_name() {
-    let (_server, client) = scaleway(|seen| match seen.path.contains("pl-waw-2") {
-        true => answer(503, refusal("unavailable")),
-        false => answer(200, json!({"servers": []})),
+    let (_server, client) = scaleway(|asked| match asked.path.contains("pl-waw-2") {
+        true => (503, refusal("unavailable")),
+        false => (200, json!({"servers": []})),
     })
     .await;
     let error = client.find_marked(&mark(), "fr-par-1").await.expect_err("a zone is out");
@@ -322,26 +322,26 @@ async fn a_deletion_goes_the_way_the_state_allows() {
         ("starting", Err("conflict")),
         ("stopping", Err("conflict")),
     ] {
-        let (server, client) = scaleway(move |seen| match seen.method.as_str() {
-            "GET" => answer(200, server(state)),
-            "POST" => answer(202, json!({"task": {}})),
-            _ => answer(204, Value::Null),
+        let (server, client) = scaleway(move |asked| match asked.method.as_str() {
+            "GET" => (200, server(state)),
+            "POST" => (202, json!({"task": {}})),
+            _ => (204, Value::Null),
         })
         .await;
         let outcome = client.delete(&reference()).await.map_err(|error| error.code());
         let last = server.lines().pop().expect("a call").replace(SERVER, "");
         assert_eq!(outcome.map(|()| last.as_str()), wanted, "{state}");
     }
-    let (_server, client) = scaleway(|_| answer(404, refusal("not_found"))).await;
+    let (_server, client) = scaleway(|_| (404, refusal("not_found"))).await;
     client.delete(&reference()).await.expect("it is gone already");
     assert_eq!(client.instance(&reference()).await.expect("an answer"), None);
 }
 
 #[tokio::test]
 async fn power_that_is_so_already_is_success() {
-    let (server, client) = scaleway(|seen| match seen.method.as_str() {
-        "GET" => answer(200, server("stopping")),
-        _ => answer(400, refusal("transient_state")),
+    let (server, client) = scaleway(|asked| match asked.method.as_str() {
+        "GET" => (200, server("stopping")),
+        _ => (400, refusal("transient_state")),
     })
     .await;
     client.stop(&reference(), false).await.expect("on its way");
@@ -351,7 +351,7 @@ async fn power_that_is_so_already_is_success() {
 
 #[tokio::test]
 async fn what_survives_is_listed_and_removed() {
-    let (server, client) = scaleway(|seen| match (seen.method.as_str(), seen.path.as_str()) {
+    let (server, client) = scaleway(|asked| match (asked.method.as_str(), asked.path.as_str()) {
         ("GET", SERVER) => {
             let mut one = server("running");
             one["server"]["volumes"] = json!({
@@ -362,11 +362,11 @@ async fn what_survives_is_listed_and_removed() {
                 {"id": "kept", "address": "203.0.113.9", "dynamic": false},
                 {"id": "lent", "address": "203.0.113.10", "dynamic": true},
             ]);
-            answer(200, one)
+            (200, one)
         }
-        ("GET", _) => answer(200, json!({"id": "block", "name": "root", "size": 10_000_000_000_u64})),
-        (_, path) if path.starts_with("/block") => answer(404, refusal("not_found")),
-        _ => answer(204, Value::Null),
+        ("GET", _) => (200, json!({"id": "block", "name": "root", "size": 10_000_000_000_u64})),
+        (_, path) if path.starts_with("/block") => (404, refusal("not_found")),
+        _ => (204, Value::Null),
     })
     .await;
     let left = client.leftovers(&reference()).await.expect("a list");
@@ -391,11 +391,11 @@ async fn new_tags_keep_the_mark_and_the_keys() {
     let (server, client) = scaleway(move |_| {
         let mut one = server("running");
         one["server"]["tags"] = json!(["old", tag, "AUTHORIZED_KEY=ssh-ed25519_AAAA"]);
-        answer(200, one)
+        (200, one)
     })
     .await;
     client.set_tags(&reference(), &["new".to_owned()]).await.expect("set");
-    let sent = server.seen().pop().expect("a call").json();
+    let sent = server.asked().pop().expect("a call").body;
     assert_eq!(sent, json!({"tags": [mark.as_str(), "new", "AUTHORIZED_KEY=ssh-ed25519_AAAA"]}));
     let shown = client.instance(&reference()).await.expect("an answer").expect("there").tags;
     assert_eq!(shown, ["old", mark.as_str()]);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use capsule_api::{AccountName, InstanceRef, Placement, ProviderName, Role};
+use capsule_api::{AccountName, EventKind, InstanceRef, Placement, ProviderName, Role, ServerSpec};
 use capsule_providers::{Identity, Provider};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 use crate::{
     api::testing::{Reply, TestApi, peer},
     context::scripted::ScriptedProvider,
+    model::Caller,
     store::{Lane, StoreError, xnodes},
-    usecases::accounts::{self, testing},
+    usecases::{
+        accounts::{self, testing},
+        deployments,
+    },
 };
 
 const CANARY: &str = "dop_v1_CANARY_4711";
@@ -90,7 +94,8 @@ async fn a_rotation_that_is_refused_leaves_the_working_credential() {
     let vultr = cloud(ProviderName::Vultr);
     let name = door(&api, "vultr", &vultr);
     assert_eq!(configure(&api, "vultr", CANARY).await.status, 201);
-    let first = accounts::client(&api.context, &name).await.expect("a client");
+    accounts::client(&api.context, &name).await.expect("a client");
+    let first = api.context.clouds.get(&name, 1).expect("it is kept");
     let patch = |body: Value| api.patch("/v1/accounts/vultr").json(body).header("if-match", "\"1\"");
 
     patch(json!({"fields": {"api_key": "wrong"}})).send().await.is_problem(502, "unauthorised");
@@ -111,7 +116,8 @@ async fn a_rotation_that_is_refused_leaves_the_working_credential() {
         *seen.lock().expect("whole") = Some(credential.fields["api_key"].expose_secret().to_owned());
         Ok(Arc::new(ScriptedProvider::new(ProviderName::Vultr)))
     });
-    let second = accounts::client(&api.context, &name).await.expect("a client");
+    accounts::client(&api.context, &name).await.expect("a client");
+    let second = api.context.clouds.get(&name, 2).expect("it is kept");
     assert!(!Arc::ptr_eq(&first, &second));
     assert_eq!(used.lock().expect("whole").as_deref(), Some(ROTATED), "what was sealed opens again");
 }
@@ -177,20 +183,30 @@ async fn a_refusal_met_by_any_call_shows_and_ends_with_the_next_success() {
     let name = testing::add(&api.context, "linode", linode.clone()).await;
     let state = async || api.get("/v1/accounts/linode").send().await.json;
     let mut events = api.context.store.subscribe();
+    let mut told = async || loop {
+        let event = events.recv().await.expect("an event");
+        if event.kind == EventKind::AccountChanged {
+            return event.data["state"].clone();
+        }
+    };
 
-    accounts::note_outcome::<()>(&api.context, &name, &Err(linode.unavailable())).await;
+    let client = accounts::client(&api.context, &name).await.expect("a client");
+    linode.fail("instances", linode.unavailable());
+    client.instances().await.expect_err("an outage");
     assert_eq!(state().await["state"], "unknown", "an outage says nothing of the credential");
-    accounts::note_outcome::<()>(&api.context, &name, &Err(linode.unauthorised())).await;
+    linode.fail("stop", linode.unauthorised());
+    let server = InstanceRef { id: "1".to_owned(), place: String::new() };
+    client.stop(&server, false).await.expect_err("a refusal");
     let refused = state().await;
     assert_eq!((&refused["state"], &refused["revision"]), (&json!("refused"), &json!(1)));
     assert!(refused["reason"].as_str().is_some_and(|reason| reason.contains("invalid token")));
-    assert_eq!(events.recv().await.expect("an event").data["state"], "refused");
+    assert_eq!(told().await, "refused");
     linode.fail("check_credential", linode.unauthorised());
     let proof = api.post("/v1/accounts/linode/prove").send().await;
     assert_eq!((proof.status, &proof.json["state"]), (200, &json!("refused")));
     let proof = api.post("/v1/accounts/linode/prove").send().await;
     assert_eq!((&proof.json["state"], &proof.json["reason"]), (&json!("proved"), &json!("")));
-    assert_eq!(events.recv().await.expect("an event").data["state"], "proved");
+    assert_eq!(told().await, "proved");
     linode.fail("check_credential", linode.unavailable());
     api.post("/v1/accounts/linode/prove").send().await.is_problem(502, "unavailable");
     assert_eq!(state().await["state"], "proved");
@@ -223,6 +239,82 @@ async fn an_account_with_servers_stays() {
     assert_eq!(delete().send().await.status, 204);
     let gone = api.get("/v1/accounts/hetzner").send().await;
     gone.is_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_refused_credential_is_one_alert_until_it_works_again() {
+    let api = TestApi::start().await;
+    let (vultr, linode) = (cloud(ProviderName::Vultr), cloud(ProviderName::Linode));
+    let work = door(&api, "work", &vultr);
+    let body = json!({"name": "work", "provider": "vultr", "fields": {"api_key": CANARY}});
+    assert_eq!(api.post("/v1/accounts").json(body).send().await.status, 201);
+    testing::add(&api.context, "linode", linode.clone()).await;
+    let open = async || api.get("/v1/alerts").send().await.json["items"].as_array().cloned().expect("a list");
+    let client = async || accounts::client(&api.context, &work).await.expect("a client");
+    let server = InstanceRef { id: "1".to_owned(), place: String::new() };
+
+    for method in ["instances", "delete", "leftovers", "catalogue"] {
+        vultr.fail_always(method, vultr.unauthorised());
+    }
+    client().await.delete(&server).await.expect_err("refused");
+    client().await.leftovers(&server).await.expect_err("refused");
+    client().await.catalogue().await.expect_err("refused");
+    api.get("/v1/providers/vultr/instances").send().await;
+    let alerts = open().await;
+    assert_eq!(alerts.len(), 1, "however many calls meet it: {alerts:?}");
+    assert_eq!(alerts[0]["kind"], "credential_refused");
+    assert_eq!(alerts[0]["subject"], json!({"kind": "account", "id": "work"}));
+    assert!(
+        alerts[0]["summary"].as_str().is_some_and(|text| text.starts_with("vultr refused")),
+        "{alerts:?}"
+    );
+    let others = api.get("/v1/providers/linode/instances").send().await;
+    assert_eq!((others.status, others.json["failures"].as_array().map_or(0, Vec::len)), (200, 0));
+
+    vultr.recover();
+    client().await.catalogue().await.expect("what anybody is told");
+    assert_eq!(open().await.len(), 1, "what is for sale proves nothing");
+    client().await.instances().await.expect("accepted");
+    assert!(open().await.is_empty(), "it works again");
+
+    let refused = async || {
+        vultr.fail("instances", vultr.unauthorised());
+        client().await.instances().await.expect_err("refused");
+        assert_eq!(open().await.len(), 1);
+    };
+    refused().await;
+    let patch = api.patch("/v1/accounts/work").json(json!({"fields": {"api_key": ROTATED}}));
+    assert_eq!(patch.header("if-match", "*").send().await.status, 200);
+    assert!(open().await.is_empty(), "another credential works");
+    refused().await;
+    assert_eq!(api.delete("/v1/accounts/work").header("if-match", "*").send().await.status, 204);
+    assert!(open().await.is_empty(), "nobody can do anything about an account that is gone");
+}
+
+#[tokio::test]
+async fn an_account_stays_while_a_deployment_there_has_not_ended() {
+    let api = TestApi::start().await;
+    let name = testing::add(&api.context, "hetzner", cloud(ProviderName::Hetzner)).await;
+    let offer = json!({
+        "account": name, "provider": "hetzner", "plan": "cx22", "region": "nbg1", "arch": "x86_64",
+        "bare_metal": false, "hourly_cost_micros": 6_000,
+        "price": {"hourly_micros": 6_000, "monthly_micros": 4_000_000, "currency": "EUR"}
+    });
+    let wanted = deployments::Wanted {
+        name: "web".parse().expect("a name"),
+        count: 1,
+        confirmed: false,
+        spec: ServerSpec::default(),
+        user_data: None,
+        offers: vec![serde_json::from_value(offer).expect("an offer")],
+    };
+    deployments::begin(&api.context, &Caller::daemon(), wanted).await.expect("begun");
+    let refused = api.delete("/v1/accounts/hetzner").header("if-match", "*").send().await;
+    refused.is_problem(409, "wrong_state");
+    let detail = refused.json["detail"].as_str().expect("a detail");
+    assert_eq!(detail, "account hetzner cannot be removed: the deployment of `web` there has not ended");
+    assert_eq!(refused.json["hint"], "`capsulectl deployments web` says how far it is");
+    assert_eq!(api.get("/v1/accounts/hetzner").send().await.status, 200, "nothing was changed");
 }
 
 #[tokio::test]

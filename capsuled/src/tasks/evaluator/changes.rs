@@ -51,7 +51,7 @@ fn budget_name(subject: &Subject) -> String {
     match subject.kind {
         SubjectKind::Tag => format!("{} {}", BudgetScope::Tag, subject.id),
         SubjectKind::Provider => format!("{} {}", BudgetScope::Provider, subject.id),
-        SubjectKind::Daemon | SubjectKind::XNode => "all xNodes".to_owned(),
+        SubjectKind::Daemon | SubjectKind::XNode | SubjectKind::Account => "all xNodes".to_owned(),
     }
 }
 

@@ -7,8 +7,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use capsule_api::{
-    Account, AccountCreate, AccountName, AccountPatch, AccountSettings, AccountState, EventKind,
-    ProviderName, Role,
+    Account, AccountCreate, AccountName, AccountPatch, AccountSettings, AccountState, AlertKind, EventKind,
+    IntentKind, ProviderName, Role,
 };
 use capsule_providers::{Identity, ProviderError};
 use tokio::time::timeout;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{
     WHAT, client_of,
     credential::{self, Parts},
-    note_outcome_of, stored,
+    noting, stored,
 };
 use crate::{
     context::Context,
@@ -26,8 +26,9 @@ use crate::{
     store::{
         Tx,
         accounts::{self, StoredAccount},
+        intents,
     },
-    usecases::{Expected, UseCaseError, reconcile},
+    usecases::{Expected, UseCaseError, problems, reconcile},
 };
 
 /// Longest wait for a provider to say whether it accepts a credential, repeats included.
@@ -99,7 +100,7 @@ pub async fn update(
     let mut new = trial.run(context, by).await?;
     new.account.revision = revision;
     new.account.created_at = created_at;
-    context
+    let changed = context
         .store
         .change(by, "update_account", name.to_string(), move |tx| {
             Box::pin(async move {
@@ -108,16 +109,20 @@ pub async fn update(
                 if !accounts::update(tx, &new).await? {
                     return Err(UseCaseError::Stale { what: WHAT, current });
                 }
+                noting::accepted(tx, &new.account).await?;
                 announce(tx, &name).await
             })
         })
-        .await
+        .await?;
+    context.wakes.outbox.ring();
+    Ok(changed)
 }
 
 /// Removes an account with its credential.
 ///
 /// # Errors
-/// [`UseCaseError::WrongState`] while xNodes are billed to it: they would be lost from sight.
+/// [`UseCaseError::InUse`] while xNodes are billed to it or a deployment or deletion there has not ended: they
+/// would be lost from sight.
 pub async fn delete(
     context: &Context,
     by: &Caller,
@@ -134,19 +139,16 @@ pub async fn delete(
                 let found = accounts::find_in(tx, &name).await?;
                 let account = found.ok_or_else(|| UseCaseError::not_found(WHAT, &name))?.account;
                 expected.check(WHAT, account.revision)?;
-                if 0 < account.xnodes {
-                    return Err(in_use(&account));
-                }
-                accounts::delete(tx, &name).await.map_err(|error| match accounts::is_in_use(&error) {
-                    true => in_use(&account),
-                    false => error.into(),
-                })?;
+                refuse_in_use(tx, &account).await?;
+                let why = "the account was removed";
+                problems::end(tx, &account, AlertKind::CredentialRefused, why).await?;
+                accounts::delete(tx, &name).await?;
                 reconcile::judge_orphans(tx, account.provider).await?;
                 let gone = serde_json::json!({
                     "name": account.name, "provider": account.provider, "deleted": true
                 });
                 tx.emit(EventKind::AccountChanged, account.name.as_str(), &gone).await?;
-                Ok(())
+                Ok::<_, UseCaseError>(())
             })
         })
         .await?;
@@ -155,13 +157,25 @@ pub async fn delete(
     Ok(())
 }
 
-fn in_use(account: &Account) -> UseCaseError {
-    let what = match account.xnodes {
-        0 => "a deployment belongs to it".to_owned(),
-        1 => "1 xnode is billed to it".to_owned(),
-        count => format!("{count} xnodes are billed to it"),
+async fn refuse_in_use(tx: &mut Tx, account: &Account) -> Result<(), UseCaseError> {
+    let refused = |by: String, hint: String| {
+        Err(UseCaseError::InUse { what: WHAT, name: account.name.to_string(), by, hint })
     };
-    UseCaseError::WrongState(format!("account {} cannot be removed: {what}", account.name))
+    let delete = format!("`capsulectl inventory --provider {}` shows what is there", account.provider);
+    match account.xnodes {
+        0 => {}
+        1 => return refused("1 xnode is billed to it".to_owned(), delete),
+        count => return refused(format!("{count} xnodes are billed to it"), delete),
+    }
+    let Some((name, kind)) = intents::unfinished_at(tx, &account.name).await? else { return Ok(()) };
+    let doing = match kind {
+        IntentKind::Create => "deployment",
+        IntentKind::Delete => "deletion",
+    };
+    refused(
+        format!("the {doing} of `{name}` there has not ended"),
+        format!("`capsulectl deployments {name}` says how far it is"),
+    )
 }
 
 /// Asks the provider whether it still accepts the credential. That it does not is the result and no error.
@@ -173,7 +187,6 @@ pub async fn prove(context: &Context, by: &Caller, given: &str) -> Result<Accoun
     let Account { name, provider, .. } = stored.account.clone();
     let client = client_of(context, &stored)?;
     let outcome = within(provider, client.check_credential()).await;
-    note_outcome_of(context, &stored.account, &outcome).await;
     if let Err(error) = outcome
         && !matches!(error, ProviderError::Unauthorized { .. })
     {

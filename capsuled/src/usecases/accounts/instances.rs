@@ -11,7 +11,7 @@ use capsule_providers::{Provider, ProviderError};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::{WHAT, client_of, note_outcome_of};
+use super::{WHAT, client_of};
 use crate::{
     context::Context,
     logging::Chain,
@@ -125,7 +125,7 @@ pub async fn one(
 
 async fn all_of(context: &Context, stored: &StoredAccount) -> Result<Vec<Instance>, UseCaseError> {
     let client = client_of(context, stored)?;
-    noted(context, stored, client.instances()).await
+    bounded(stored, client.instances()).await
 }
 
 async fn one_of(
@@ -134,7 +134,7 @@ async fn one_of(
     reference: &InstanceRef,
 ) -> Result<Option<Instance>, UseCaseError> {
     let client = client_of(context, stored)?;
-    noted(context, stored, find(&*client, reference)).await
+    bounded(stored, find(&*client, reference)).await
 }
 
 /// The instance itself, or, as an id without its place can only be found among all, the one in the list.
@@ -146,9 +146,8 @@ async fn find(client: &dyn Provider, reference: &InstanceRef) -> Result<Option<I
     Ok(all.into_iter().find(|instance| instance.id == reference.id))
 }
 
-/// What a question came to, in bounded time, and noted for the account's state.
-async fn noted<T: Sync>(
-    context: &Context,
+/// What a question came to, in bounded time.
+async fn bounded<T>(
     stored: &StoredAccount,
     question: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, UseCaseError> {
@@ -157,7 +156,6 @@ async fn noted<T: Sync>(
         let detail = format!("it had not listed everything within {} s", LISTING.as_secs());
         Err(ProviderError::Unavailable { provider, detail })
     });
-    note_outcome_of(context, &stored.account, &outcome).await;
     Ok(outcome?)
 }
 

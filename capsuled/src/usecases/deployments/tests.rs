@@ -1,6 +1,8 @@
 //! Deployments and deletions on a real store, with a cloud in memory, a real sshd and a clock moved by hand.
 //! "Killed" means that the future is dropped inside a provider's call and everything begins again from the rows.
 
+mod expiry;
+
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex},

@@ -38,7 +38,7 @@ pub(super) fn intent(
         kind: IntentKind::Delete,
         operation: operation.id,
         name: xnode.name.clone(),
-        spec: ServerSpec::default(),
+        spec: ServerSpec { tags: xnode.tags.clone(), ..ServerSpec::default() },
         user_data: None,
         offers: Vec::new(),
         offer: 0,

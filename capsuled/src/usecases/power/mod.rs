@@ -9,8 +9,8 @@ mod delete;
 use std::{sync::Arc, time::Duration};
 
 use capsule_api::{
-    EventKind, InstanceRef, InstanceState, Leftover, Operation, OperationKind, Placement, TerminateRequest,
-    XNode, XNodeId, XNodeStatus,
+    AlertKind, EventKind, InstanceRef, InstanceState, Leftover, Operation, OperationKind, Placement,
+    TerminateRequest, XNode, XNodeId, XNodeStatus,
 };
 use capsule_providers::{Provider, ProviderError};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     UseCaseError, accounts,
     deployments::drive::{Ended, problem},
-    operations,
+    operations, problems,
     xnodes::{self, placed},
 };
 use crate::{
@@ -143,9 +143,7 @@ pub async fn leftovers(context: &Context, given: &str) -> Result<Vec<Leftover>, 
     let xnode = xnodes::stored(&context.store, given).await?.xnode;
     let placement = placement(&xnode)?;
     let provider = accounts::client(context, &placement.account).await?;
-    let asked = provider.leftovers(&placement.instance).await;
-    accounts::note_outcome(context, &placement.account, &asked).await;
-    Ok(asked?)
+    Ok(provider.leftovers(&placement.instance).await?)
 }
 
 /// Carries out such an operation to its end; called again after a restart it goes on.
@@ -331,7 +329,7 @@ async fn settle(
         .store
         .change(&Caller::daemon(), "update_xnode", id.to_string(), move |tx| {
             Box::pin(async move {
-                placed::amend(tx, id, |row| {
+                let changed = placed::amend(tx, id, |row| {
                     set(row);
                     // A time to live that ended in a stop has done its work.
                     if let Some(placement) = &mut row.xnode.placement
@@ -341,11 +339,18 @@ async fn settle(
                         placement.expiry = None;
                     }
                 })
-                .await
+                .await?;
+                if let Some(xnode) = &changed
+                    && xnode.placement.as_ref().is_some_and(|placement| placement.expiry.is_none())
+                {
+                    problems::end(tx, xnode, AlertKind::ExpiresSoon, "it is switched off").await?;
+                }
+                Ok::<_, UseCaseError>(changed)
             })
         })
         .await?;
     context.wakes.inventory_changed();
+    context.wakes.outbox.ring();
     match xnode {
         Some(xnode) => Ok(Ended::Done(serde_json::json!({ "xnode": id, "status": xnode.status }))),
         None => Ok(failed("xnode_not_found", "the xNode was removed meanwhile")),

@@ -141,9 +141,7 @@ async fn refresh_one(context: &Context, state: RefreshState) -> Result<RefreshRe
 async fn ask(context: &Context, account: &AccountName) -> Result<Catalogue, String> {
     let asked = async {
         let client = accounts::client(context, account).await?;
-        let outcome = client.catalogue().await;
-        accounts::note_outcome(context, account, &outcome).await;
-        outcome.map_err(UseCaseError::from)
+        client.catalogue().await.map_err(UseCaseError::from)
     };
     let said = |error: UseCaseError| Chain(&error).to_string().chars().take(ERROR_CHARS).collect::<String>();
     let catalogue = match timeout(LONGEST, asked).await {
