@@ -13,6 +13,7 @@ pub mod later;
 pub mod monitor;
 pub mod providers;
 pub mod records;
+pub mod remediation;
 pub mod styles;
 pub mod templates;
 pub mod values;
@@ -148,6 +149,8 @@ pub enum Command {
     XNode(xnode::XNodeArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
+    /// What is done by itself when an alert stays open
+    Remediation(remediation::RemediationArgs),
     /// What was sent, what waits and why
     Deliveries(records::DeliveriesArgs),
     /// Long-running work

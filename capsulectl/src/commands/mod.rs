@@ -25,6 +25,7 @@ pub mod plans;
 pub mod provider_fields;
 pub mod providers;
 pub mod records;
+pub mod remediation;
 pub mod ssh;
 pub mod status;
 pub mod templates;
@@ -94,6 +95,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Deployments(args) => deploy::list(session, &args).await,
         Command::XNode(args) => xnode::run(session, args.action).await,
         Command::Channel(args) => channels::run(session, args.action).await,
+        Command::Remediation(args) => remediation::run(session, args.action).await,
         Command::Templates(args) => templates::run(session, args).await,
         Command::Deliveries(args) => deliveries::run(session, args).await,
         Command::Operations(args) => operations::run(session, args).await,

@@ -14,6 +14,7 @@ pub mod health;
 pub mod planning;
 pub mod rate;
 pub mod records;
+pub mod remediation;
 pub mod retention;
 pub mod routing;
 pub mod schedule;

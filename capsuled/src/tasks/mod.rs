@@ -11,6 +11,7 @@ pub mod operations;
 pub mod outbox;
 pub mod prober;
 pub mod recorder;
+pub mod remediation;
 pub mod retention;
 pub mod supervisor;
 pub mod templates;

@@ -23,6 +23,7 @@ pub mod own_host;
 pub mod power;
 pub mod problems;
 pub mod reaching;
+pub mod remediation;
 pub mod settings;
 pub mod telling;
 pub mod templates;
