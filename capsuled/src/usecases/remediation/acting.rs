@@ -173,7 +173,16 @@ pub async fn command(context: &Context, begun: Begun) -> Result<(), StoreError> 
             RemediationRun { state: RunState::Unknown, reason, ..run }
         }
     };
-    finish(context, run, RunState::Running).await
+    loop {
+        match finish(context, run.clone(), RunState::Running).await {
+            // What was seen must not be lost to a full disk.
+            Err(error) if error.is_transient() => {
+                tracing::warn!(run.id = %run.id, %error, "the end of a remediation waits for the database");
+                context.clock.sleep(Duration::from_secs(1)).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Why a command did not come to an end that we saw.
