@@ -234,7 +234,7 @@ async fn what_does_not_help_is_tried_again_only_within_its_limits() {
     let limits = ["--mode", "act", "--after", "0s", "--max-per-hour", "2", "--cooldown", "10m"];
     world.add(&world.service.idle_script(), &limits);
     world.settle();
-    world.states_are(&[("succeeded", ""), ("skipped", "cooldown")]).await;
+    world.states_are(&[("succeeded", "")]).await;
     world.daemon.advance(Duration::from_secs(400));
     world.looked().await;
     assert_eq!(world.service.runs(), 1, "it cools down for ten minutes");
@@ -305,7 +305,7 @@ async fn nothing_is_done_while_more_than_a_fifth_of_the_fleet_is_down() {
     until("the brake being off", LONG, || async {
         world.daemon.advance(Duration::from_secs(20));
         let states = world.states().await;
-        if states.last().is_some_and(|(state, _)| state == "succeeded") { Ok(()) } else { Err(states) }
+        if states.iter().any(|(state, _)| state == "succeeded") { Ok(()) } else { Err(states) }
     })
     .await;
     world.serves().await;

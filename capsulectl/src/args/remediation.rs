@@ -103,12 +103,12 @@ pub enum AddRemediation {
         /// How long the program may take, 1s to 15m
         #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration_ms)]
         timeout: u64,
+        /// The program and its arguments; no secrets, and no shell: `sh -c '…'` where one is wanted
+        #[arg(last = true, required = true, value_name = "PROGRAM")]
+        command: Vec<String>,
         /// Alerts, limits and mode.
         #[command(flatten)]
         common: Common,
-        /// The program and its arguments; no secrets, and no shell: `sh -c '…'` where one is wanted
-        #[arg(last = true, required = true, value_name = "PROGRAM [ARG]...")]
-        command: Vec<String>,
     },
     /// Switch the server off and on again at its provider
     #[command(after_help = examples!(
@@ -143,12 +143,6 @@ pub struct Common {
     /// Kinds of alert it answers
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     pub kinds: Vec<AlertKind>,
-    /// Which of them.
-    #[command(flatten)]
-    pub trigger: TriggerArgs,
-    /// How often.
-    #[command(flatten)]
-    pub limits: LimitArgs,
     /// Whether it acts: dry_run, act [default: dry_run]
     #[arg(long)]
     pub mode: Option<RemediationMode>,
@@ -158,6 +152,12 @@ pub struct Common {
     /// Print what would be sent and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Which of them.
+    #[command(flatten)]
+    pub trigger: TriggerArgs,
+    /// How often.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// Which alerts, beside their kinds.
@@ -226,12 +226,6 @@ pub struct EditRemediationArgs {
     /// Kinds of alert it answers
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub kinds: Option<Vec<AlertKind>>,
-    /// Which of them.
-    #[command(flatten)]
-    pub trigger: TriggerArgs,
-    /// How often.
-    #[command(flatten)]
-    pub limits: LimitArgs,
     /// Whether it acts: dry_run, act
     #[arg(long)]
     pub mode: Option<RemediationMode>,
@@ -245,8 +239,14 @@ pub struct EditRemediationArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Another program with its arguments
-    #[arg(last = true, value_name = "PROGRAM [ARG]...")]
+    #[arg(last = true, value_name = "PROGRAM")]
     pub command: Vec<String>,
+    /// Which of them.
+    #[command(flatten)]
+    pub trigger: TriggerArgs,
+    /// How often.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// `remediation runs`.

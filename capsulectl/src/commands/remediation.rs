@@ -258,7 +258,7 @@ async fn test(session: &Session, args: &TestArgs) -> Result<Outcome> {
 }
 
 fn verdicts(test: &RemediationTest, sheet: &mut Sheet<'_>) {
-    sheet.title(&format!("Remediation {}", test.remediation), "what it would do now; nothing was done");
+    sheet.title(&format!("Remediation {}", test.remediation), "test");
     let standing = match (test.enabled, test.mode) {
         (false, _) => "off: it looks at no alerts until it is enabled",
         (true, RemediationMode::DryRun) => "on, a dry run: it only says what it would do",
@@ -267,7 +267,11 @@ fn verdicts(test: &RemediationTest, sheet: &mut Sheet<'_>) {
     sheet.field("state", standing);
     sheet.field("fleet", &format!("{} watched, {} down, {} not seen", test.fleet, test.down, test.unseen));
     sheet.section("Verdicts");
-    sheet.table(&VERDICTS, &test.verdicts);
+    if test.verdicts.is_empty() {
+        sheet.line(&format!("  {}", VERDICTS.empty));
+    } else {
+        sheet.table(&VERDICTS, &test.verdicts);
+    }
 }
 
 fn print_changed(session: &Session, answer: &Answer, done: &str) -> Result<Outcome> {
@@ -280,7 +284,7 @@ fn print_changed(session: &Session, answer: &Answer, done: &str) -> Result<Outco
     let name = &remediation.name;
     session.out.note(&match (remediation.enabled, remediation.mode) {
         (false, _) => format!(
-            "it is off; `capsulectl remediation test {name}` tries it, `enable {name}` switches it on"
+            "it is off; `capsulectl remediation test {name}` tries it, `capsulectl remediation enable {name}` switches it on"
         ),
         (true, RemediationMode::DryRun) => {
             format!(

@@ -100,14 +100,6 @@ pub struct Changes {
     pub checks: HashSet<CheckKey>,
 }
 
-fn by_xnode(state: &State) -> HashMap<XNodeKey, Vec<&LiveCheck>> {
-    let mut by_xnode: HashMap<XNodeKey, Vec<&LiveCheck>> = HashMap::new();
-    for check in state.checks.values() {
-        by_xnode.entry(check.xnode).or_default().push(check);
-    }
-    by_xnode
-}
-
 /// The newest readings.
 #[derive(Default)]
 pub struct Live {
@@ -268,4 +260,12 @@ impl Live {
     pub fn set_icmp(&self, icmp: bool) {
         self.lock().icmp = icmp;
     }
+}
+
+fn by_xnode(state: &State) -> HashMap<XNodeKey, Vec<&LiveCheck>> {
+    let mut by_xnode: HashMap<XNodeKey, Vec<&LiveCheck>> = HashMap::new();
+    for check in state.checks.values() {
+        by_xnode.entry(check.xnode).or_default().push(check);
+    }
+    by_xnode
 }

@@ -3,10 +3,9 @@
 //!
 //! A command runs beside the loop, which must go on deciding; everything else is a row.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use capsule_api::{Event, EventKind, RemediationRunId};
-use std::sync::Arc;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     task::JoinSet,

@@ -315,11 +315,11 @@ pub fn is_news(
         HeldBack::FleetDown | HeldBack::Blind | HeldBack::HourlyLimit => {
             !same.any(|run| run.alert == alert || now < end_of_hour(run.began_at))
         }
-        HeldBack::Acknowledged
-        | HeldBack::Busy
-        | HeldBack::Cooldown
-        | HeldBack::NoWay
-        | HeldBack::Overtaken => !same.any(|run| run.alert == alert),
+        // That an alert is not acted on again at once goes without saying.
+        HeldBack::Cooldown => !past.iter().any(|run| run.remediation == remediation && run.alert == alert),
+        HeldBack::Acknowledged | HeldBack::Busy | HeldBack::NoWay | HeldBack::Overtaken => {
+            !same.any(|run| run.alert == alert)
+        }
         HeldBack::TooEarly
         | HeldBack::Unseen
         | HeldBack::Occupied
@@ -343,6 +343,7 @@ pub fn words(
     match why {
         HeldBack::FleetDown => of_fleet(fleet.down, "down"),
         HeldBack::Blind => of_fleet(fleet.unseen, "not seen, which may be trouble of our own"),
+        HeldBack::Unseen if until.is_some() => format!("the daemon has only just started; it waits{till}"),
         HeldBack::Unseen => "nothing recent is known of this xNode".to_owned(),
         HeldBack::Acknowledged => "the alert is acknowledged: somebody looks at it".to_owned(),
         HeldBack::TooEarly => format!("the alert has to stay open{till}"),

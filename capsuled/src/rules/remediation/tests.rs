@@ -189,6 +189,9 @@ fn the_fleets_trouble_is_said_once_an_hour_and_an_alerts_own_once() {
     assert!(!news(HeldBack::FleetDown, &first, 99_999));
     assert!(news(HeldBack::Busy, &second, 1_001));
     assert!(!news(HeldBack::Busy, &first, 99_999));
+    let acted = run(&first, RunState::Succeeded, 1_000, Some(1_000));
+    assert!(!is_news(HeldBack::Cooldown, id, first.alert, &[acted], at(1_001)));
+    assert!(is_news(HeldBack::Cooldown, id, second.alert, &[acted], at(1_001)));
     assert!(!is_news(HeldBack::TooEarly, id, first.alert, &[], at(1_000)));
 }
 

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use capsule_api::{
-    AlertState, HeldBack, OperationKind, OperationState, Remediation, RemediationAction, RemediationMode,
-    RemediationRun, RemediationRunId, RunState,
+    AlertState, CommandAction, HeldBack, OperationKind, OperationState, Remediation, RemediationAction,
+    RemediationActionKind, RemediationMode, RemediationRun, RemediationRunId, RunState,
 };
 
 use super::{caller, emit, finish};
@@ -28,7 +28,7 @@ const LINE_CHARS: usize = 200;
 pub struct Begun {
     run: RemediationRun,
     stored: StoredXNode,
-    action: capsule_api::CommandAction,
+    action: CommandAction,
 }
 
 impl Begun {
@@ -66,7 +66,7 @@ pub async fn follow(context: &Context, ours: &HashSet<RemediationRunId>) -> Resu
 async fn begin(context: &Context, run: RemediationRun) -> Result<Option<Begun>, StoreError> {
     let (target, by, planned) = (run.xnode_id.to_string(), caller(&run), run.clone());
     let action = match run.action {
-        capsule_api::RemediationActionKind::PowerCycle => "restart_xnode",
+        RemediationActionKind::PowerCycle => "restart_xnode",
         _ => "run_remediation",
     };
     let begun = context
@@ -196,7 +196,7 @@ enum Trouble {
 async fn over_ssh(
     context: &Context,
     stored: &StoredXNode,
-    action: &capsule_api::CommandAction,
+    action: &CommandAction,
 ) -> Result<Output, Trouble> {
     let before = |error: &dyn std::error::Error| Trouble::Before(Chain(error).to_string());
     let others = jump_hosts(context, stored).await.map_err(|error| before(&error))?;

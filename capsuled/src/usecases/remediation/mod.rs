@@ -16,8 +16,8 @@ mod validate;
 mod tests;
 
 use capsule_api::{
-    EventKind, Remediation, RemediationAction, RemediationActionKind, RemediationCreate, RemediationId,
-    RemediationName, RemediationPatch, RemediationRun, RemediationRunFilter, Role,
+    AlertChangeKind, EventKind, Remediation, RemediationAction, RemediationActionKind, RemediationCreate,
+    RemediationId, RemediationName, RemediationPatch, RemediationRun, RemediationRunFilter, Role, RunState,
 };
 use uuid::Uuid;
 
@@ -250,7 +250,7 @@ async fn tell(tx: &mut Tx, run: &RemediationRun) -> Result<(), StoreError> {
     let tags = alert_cases::tags_of(tx, &alert).await?;
     let text = said(run);
     let happening = Happening {
-        kind: capsule_api::AlertChangeKind::Commented,
+        kind: AlertChangeKind::Commented,
         actor: Some(actor(&run.remediation)),
         text: text.clone(),
         comment: Some(text),
@@ -260,23 +260,20 @@ async fn tell(tx: &mut Tx, run: &RemediationRun) -> Result<(), StoreError> {
 
 /// A run's line in the timeline.
 fn said(run: &RemediationRun) -> String {
-    use capsule_api::RunState as S;
     match run.state {
-        S::Skipped => format!("held back: {}", run.reason),
-        S::DryRun => format!("dry run: {}", run.reason),
-        S::Unknown => format!("outcome unknown: {}", run.reason),
-        S::Failed => format!("failed: {}", run.reason),
-        S::Planned | S::Running | S::Succeeded | S::Proposed => run.reason.clone(),
+        RunState::Skipped => format!("held back: {}", run.reason),
+        RunState::DryRun => format!("dry run: {}", run.reason),
+        RunState::Unknown => format!("outcome unknown: {}", run.reason),
+        RunState::Failed => format!("failed: {}", run.reason),
+        RunState::Planned | RunState::Running | RunState::Succeeded | RunState::Proposed => {
+            run.reason.clone()
+        }
     }
 }
 
 /// Writes the end of a run that is in the state `from`, and tells of it. Nothing happens when it is no longer in
 /// that state.
-async fn finish(
-    context: &Context,
-    run: RemediationRun,
-    from: capsule_api::RunState,
-) -> Result<(), StoreError> {
+async fn finish(context: &Context, run: RemediationRun, from: RunState) -> Result<(), StoreError> {
     context
         .store
         .write::<(), StoreError>(Lane::Normal, move |tx| {
