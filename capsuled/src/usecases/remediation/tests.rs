@@ -195,7 +195,7 @@ async fn a_command_runs_over_ssh_and_its_end_stands_in_the_alerts_timeline() {
     let timeline = world.timeline().await;
     assert_eq!(timeline.len(), 1, "{timeline:?}");
     assert!(timeline[0].starts_with("remediation:mend: ran `printf` over SSH: done after "), "{timeline:?}");
-    let audit = audit::list(&mut *world.context.store.reader().await.expect("a reader"), i64::MAX, 10).await;
+    let audit = audit::list(&mut world.context.store.reader().await.expect("a reader"), i64::MAX, 10).await;
     let audit = audit.expect("readable");
     let entry = audit.iter().find(|entry| entry.action == "run_remediation").expect("an audit row");
     assert_eq!((entry.actor.as_str(), &entry.target), ("remediation:mend", &xnode.to_string()));
@@ -390,7 +390,7 @@ async fn a_power_cycle_is_an_operation_and_is_asked_of_the_provider_once() {
     let id = run.operation_id.expect("an operation");
     assert_eq!(world.follow().await.len(), 0, "the next process finds the operation and waits for it");
 
-    let operation = operations::find(&mut *world.context.store.reader().await.expect("a reader"), id).await;
+    let operation = operations::find(&mut world.context.store.reader().await.expect("a reader"), id).await;
     let operation = operation.expect("readable").expect("an operation");
     assert_eq!(
         (operation.state, operation.created_by.as_str()),
