@@ -27,9 +27,10 @@ pub async fn run(context: Context, handle: TaskHandle, stop: CancellationToken) 
     let mut events = context.store.subscribe();
     let mut commands: JoinSet<RemediationRunId> = JoinSet::new();
     let mut ours: HashSet<RemediationRunId> = HashSet::new();
+    let mut taken_over = false;
     loop {
         let (at, began) = (context.clock.now(), context.clock.elapsed());
-        let outcome = run_once(&context, &mut commands, &mut ours).await;
+        let outcome = run_once(&context, &mut taken_over, &mut commands, &mut ours).await;
         let error = outcome.as_ref().err().map(|error| Chain(error).to_string());
         if let Some(error) = &error {
             tracing::warn!(error, "could not look after remediations; trying again");
@@ -58,9 +59,14 @@ pub async fn run(context: Context, handle: TaskHandle, stop: CancellationToken) 
 /// One look; returns how long until the next one without news.
 async fn run_once(
     context: &Context,
+    taken_over: &mut bool,
     commands: &mut JoinSet<RemediationRunId>,
     ours: &mut HashSet<RemediationRunId>,
 ) -> Result<Option<Duration>, StoreError> {
+    if !*taken_over {
+        acting::take_over(context).await?;
+        *taken_over = true;
+    }
     begin(context, commands, ours).await?;
     let pause = deciding::decide(context, AT_ONCE.saturating_sub(commands.len())).await?;
     begin(context, commands, ours).await?;

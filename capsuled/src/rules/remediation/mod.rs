@@ -172,6 +172,12 @@ pub fn judge(remediation: &Remediation, case: &Case, past: &[Past], moment: &Mom
     if now < ripe {
         return until(HeldBack::TooEarly, ripe);
     }
+    if own().any(|run| run.alert == case.alert && run.state == RunState::Unknown) {
+        return held(HeldBack::UnknownOutcome);
+    }
+    if own().any(|run| run.alert == case.alert && run.state == RunState::Proposed) {
+        return held(HeldBack::Proposed);
+    }
     if now < moment.settled_at {
         return until(HeldBack::Unseen, moment.settled_at);
     }
@@ -180,12 +186,6 @@ pub fn judge(remediation: &Remediation, case: &Case, past: &[Past], moment: &Mom
     }
     if let Some(why) = moment.fleet.brake() {
         return held(why);
-    }
-    if own().any(|run| run.alert == case.alert && run.state == RunState::Unknown) {
-        return held(HeldBack::UnknownOutcome);
-    }
-    if own().any(|run| run.alert == case.alert && run.state == RunState::Proposed) {
-        return held(HeldBack::Proposed);
     }
     if case.obstacle(remediation.action.kind()).is_some() {
         return held(HeldBack::NoWay);

@@ -38,6 +38,17 @@ impl Begun {
     }
 }
 
+/// Ends what an earlier process had planned and not begun: nothing was done, and what was true then may not be
+/// now, so it is decided again. Called once, before anything else; moments cannot tell processes apart, because
+/// clocks are set back.
+pub async fn take_over(context: &Context) -> Result<(), StoreError> {
+    let unfinished = remediations::unfinished(&mut *context.store.reader().await?).await?;
+    for run in unfinished.into_iter().filter(|run| run.state == RunState::Planned) {
+        overtaken(context, run, "the daemon ended before it began".to_owned()).await?;
+    }
+    Ok(())
+}
+
 /// Looks after every run that has not ended: begins what is planned, follows what is an operation, and ends as
 /// `unknown` what an earlier process had begun, which is every running command that is not among `ours`.
 /// Returns the commands to be run, each by [`command`].
@@ -46,10 +57,6 @@ pub async fn follow(context: &Context, ours: &HashSet<RemediationRunId>) -> Resu
     let mut begun = Vec::new();
     for run in unfinished.into_iter().filter(|run| !ours.contains(&run.id)) {
         match (run.state, run.operation_id) {
-            // Nothing was done, and what was true then may not be now: it is decided again.
-            (RunState::Planned, _) if run.began_at < context.started_at => {
-                overtaken(context, run, "the daemon ended before it began".to_owned()).await?;
-            }
             (RunState::Planned, _) => begun.extend(begin(context, run).await?),
             (_, Some(_)) => follow_operation(context, run).await?,
             (_, None) => {

@@ -271,6 +271,7 @@ async fn what_was_only_planned_is_decided_again_by_the_next_process() {
     world.decide().await;
     world.context.clock.advance(Duration::from_secs(10));
     world.context.started_at = world.context.clock.now();
+    acting::take_over(&world.context).await.expect("taken over");
     assert_eq!(world.follow().await.len(), 0);
     world.decide().await;
     let skipped = (RunState::Skipped, Some(HeldBack::Overtaken));
