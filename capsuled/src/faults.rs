@@ -17,10 +17,10 @@ struct Planned {
 }
 
 impl Faults {
-    /// Reads `point:n`; anything else plans no fault.
+    /// Reads `point:n`, where the point's name may hold colons; anything else plans no fault.
     #[cfg(debug_assertions)]
     pub fn parse(plan: &str) -> Self {
-        let planned = plan.split_once(':').and_then(|(point, n)| {
+        let planned = plan.rsplit_once(':').and_then(|(point, n)| {
             let passings_left = n.parse::<i64>().ok()?.into();
             Some(std::sync::Arc::new(Planned { point: point.to_owned(), passings_left }))
         });

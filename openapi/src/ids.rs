@@ -69,6 +69,14 @@ id!(
     FindingId
 );
 id!(
+    /// Something done by itself when an alert stays open.
+    RemediationId
+);
+id!(
+    /// One time that a remediation did something, or was held back.
+    RemediationRunId
+);
+id!(
     /// One request, in the reply header, the log and the audit row.
     RequestId
 );

@@ -162,6 +162,7 @@ async fn every_operation_is_reached_by_a_command() {
     let alert = alerts(&world).await;
     telling(&world, &alert).await;
     settings(&world);
+    remediations(&world);
     templates(&world);
     costs(&world);
     clouds(&world).await;
@@ -250,6 +251,20 @@ fn settings(world: &World) {
         "monitor budget set 0.50 --tag web",
         "monitor budget list",
         "monitor budget remove --tag web --yes",
+    ]);
+}
+
+fn remediations(world: &World) {
+    world.run_all(&[
+        "remediation add command mend --kinds service_down -- true",
+        "remediation",
+        "remediation show mend",
+        "remediation edit mend --max-per-hour 2",
+        "remediation enable mend",
+        "remediation test mend",
+        "remediation runs",
+        "remediation disable mend",
+        "remediation remove mend --yes",
     ]);
 }
 

@@ -14,6 +14,7 @@ pub mod monitor;
 pub mod providers;
 pub mod reconcile;
 pub mod records;
+pub mod remediation;
 pub mod styles;
 pub mod templates;
 pub mod values;
@@ -157,6 +158,8 @@ pub enum Command {
     Forget(reconcile::ForgetArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
+    /// What is done by itself when an alert stays open
+    Remediation(remediation::RemediationArgs),
     /// What was sent, what waits and why
     Deliveries(records::DeliveriesArgs),
     /// Long-running work

@@ -27,6 +27,7 @@ pub mod provider_fields;
 pub mod providers;
 pub mod reconcile;
 pub mod records;
+pub mod remediation;
 pub mod ssh;
 pub mod status;
 pub mod templates;
@@ -100,6 +101,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Adopt(args) => adopt::run(session, *args).await,
         Command::Forget(args) => adopt::forget(session, &args).await,
         Command::Channel(args) => channels::run(session, args.action).await,
+        Command::Remediation(args) => remediation::run(session, args.action).await,
         Command::Templates(args) => templates::run(session, args).await,
         Command::Deliveries(args) => deliveries::run(session, args).await,
         Command::Operations(args) => operations::run(session, args).await,

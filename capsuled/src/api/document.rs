@@ -38,6 +38,7 @@ use utoipa::{
         (name = "metrics", description = "Resource readings."),
         (name = "alerts", description = "Problems, open and over."),
         (name = "channels", description = "How people are told, and what became of each message."),
+        (name = "remediations", description = "What is done by itself when an alert stays open."),
         (name = "costs", description = "What the fleet costs and has cost."),
         (name = "settings", description = "Intervals, thresholds, budgets, retention."),
         (name = "providers", description = "The clouds, the accounts there, and what they really have."),

@@ -173,13 +173,16 @@ impl Live {
     /// The xNodes whose health, as `judge` sees it now, is not the one last written.
     pub fn stale_xnodes(&self, judge: impl Fn(&[&LiveCheck]) -> Health) -> Vec<XNodeKey> {
         let state = self.lock();
-        let mut by_xnode: HashMap<XNodeKey, Vec<&LiveCheck>> = HashMap::new();
-        for check in state.checks.values() {
-            by_xnode.entry(check.xnode).or_default().push(check);
-        }
+        let by_xnode = by_xnode(&state);
         let written = |key: &XNodeKey| state.xnodes.get(key).and_then(|xnode| xnode.health);
         let stale = by_xnode.iter().filter(|(key, checks)| written(key) != Some(judge(checks)));
         stale.map(|(key, _)| *key).collect()
+    }
+
+    /// What `judge` makes of the checks of every xNode that is probed.
+    pub fn survey<T>(&self, judge: impl Fn(&[&LiveCheck]) -> T) -> HashMap<XNodeKey, T> {
+        let state = self.lock();
+        by_xnode(&state).into_iter().map(|(key, checks)| (key, judge(&checks))).collect()
     }
 
     /// Notes that something about an xNode is new, and about a check where it was its state machine. Ring
@@ -257,4 +260,12 @@ impl Live {
     pub fn set_icmp(&self, icmp: bool) {
         self.lock().icmp = icmp;
     }
+}
+
+fn by_xnode(state: &State) -> HashMap<XNodeKey, Vec<&LiveCheck>> {
+    let mut by_xnode: HashMap<XNodeKey, Vec<&LiveCheck>> = HashMap::new();
+    for check in state.checks.values() {
+        by_xnode.entry(check.xnode).or_default().push(check);
+    }
+    by_xnode
 }

@@ -64,6 +64,9 @@ pub struct Wakes {
     /// The reconcile task looks whose account is due: ring after a commit that made an account or changed the
     /// settings.
     pub reconcile: Wake,
+    /// The remediation task looks what is to be done: ring after a change to remediations. Alerts and
+    /// operations it hears of by their events.
+    pub remediation: Wake,
     /// Probes asked for out of turn; the prober is rung with it.
     run_now: Mutex<Vec<RunNow>>,
     /// Readings asked for out of turn; the collector is rung with it.

@@ -33,8 +33,8 @@ use crate::{
     ssh,
     store::{Lane, Store, StoreError, channels, xnodes},
     tasks::{
-        collector, evaluator, expiry, operations, outbox, prober, reconcile, recorder, retention, supervisor,
-        templates,
+        collector, evaluator, expiry, operations, outbox, prober, reconcile, recorder, remediation, retention,
+        supervisor, templates,
     },
 };
 
@@ -237,6 +237,8 @@ fn spawn_tasks(
     tasks.spawn("expiry", expiry::run(c, board.register("expiry"), s));
     let (c, s) = (context.clone(), stop.clone());
     tasks.spawn("reconcile", reconcile::run(c, board.register("reconcile"), s));
+    let (c, s) = (context.clone(), stop.clone());
+    tasks.spawn("remediation", remediation::run(c, board.register("remediation"), s));
     let pool =
         ssh::Pool::new(ssh::PoolLimits { max_sessions: config.ssh_sessions.value, ..Default::default() });
     let (c, s, at_once) = (context.clone(), stop.clone(), config.collections_at_once.value);

@@ -21,6 +21,9 @@ pub const OPERATIONS: &[(&str, Role)] = &[
     ("list_channels", Role::Reader),
     ("get_channel", Role::Reader),
     ("list_deliveries", Role::Reader),
+    ("list_remediations", Role::Reader),
+    ("get_remediation", Role::Reader),
+    ("list_remediation_runs", Role::Reader),
     ("get_settings", Role::Reader),
     ("list_tag_thresholds", Role::Reader),
     ("list_budgets", Role::Reader),
@@ -78,6 +81,9 @@ pub const OPERATIONS: &[(&str, Role)] = &[
     ("retry_delivery", Role::Operator),
     ("test_channel", Role::Operator),
     ("cancel_operation", Role::Operator),
+    ("create_remediation", Role::Operator),
+    ("update_remediation", Role::Operator),
+    ("test_remediation", Role::Operator),
     ("prove_account", Role::Operator),
     ("update_settings", Role::Operator),
     ("set_tag_thresholds", Role::Operator),
@@ -92,6 +98,7 @@ pub const OPERATIONS: &[(&str, Role)] = &[
     ("create_channel", Role::Admin),
     ("update_channel", Role::Admin),
     ("delete_channel", Role::Admin),
+    ("delete_remediation", Role::Admin),
     ("create_account", Role::Admin),
     ("update_account", Role::Admin),
     ("delete_account", Role::Admin),
@@ -118,6 +125,12 @@ pub fn required_role(operation_id: &str) -> Option<Role> {
 /// Whether `role` may hand the daemon credentials, such as an SSH key in `create_xnode` or `update_xnode`,
 /// which otherwise ask for less.
 pub fn may_set_credentials(role: Role) -> bool {
+    role == Role::Admin
+}
+
+/// Whether `role` may say which command a remediation runs, and where: that is a shell on nodes. Switching it
+/// off is not.
+pub fn may_set_commands(role: Role) -> bool {
     role == Role::Admin
 }
 
@@ -184,5 +197,11 @@ mod tests {
     fn only_admins_hand_over_credentials() {
         assert!(may_set_credentials(Role::Admin));
         assert!(!may_set_credentials(Role::Operator));
+    }
+
+    #[test]
+    fn only_admins_say_what_runs_on_nodes() {
+        assert!(may_set_commands(Role::Admin));
+        assert!(!may_set_commands(Role::Operator));
     }
 }

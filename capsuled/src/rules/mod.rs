@@ -15,6 +15,7 @@ pub mod planning;
 pub mod rate;
 pub mod reconcile;
 pub mod records;
+pub mod remediation;
 pub mod retention;
 pub mod routing;
 pub mod schedule;

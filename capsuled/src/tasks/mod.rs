@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod prober;
 pub mod reconcile;
 pub mod recorder;
+pub mod remediation;
 pub mod retention;
 pub mod supervisor;
 pub mod templates;

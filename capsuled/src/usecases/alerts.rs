@@ -13,7 +13,7 @@ use super::{
 use crate::{
     context::Context,
     model::Caller,
-    store::{self, Store, Tx, alerts},
+    store::{self, Store, StoreError, Tx, alerts},
 };
 
 const WHAT: &str = "alert";
@@ -151,7 +151,7 @@ fn apply(tx: &Tx, alert: &mut Alert, deed: Deed, actor: &str) -> Result<(), UseC
 }
 
 /// The tags of an alert's subject, by which it is routed.
-async fn tags_of(tx: &mut Tx, alert: &Alert) -> Result<Vec<Tag>, UseCaseError> {
+pub(super) async fn tags_of(tx: &mut Tx, alert: &Alert) -> Result<Vec<Tag>, StoreError> {
     match alert.subject.kind {
         SubjectKind::XNode => {
             let Ok(id) = alert.subject.id.parse::<XNodeId>() else { return Ok(Vec::new()) };

@@ -24,6 +24,7 @@ pub mod power;
 pub mod problems;
 pub mod reaching;
 pub mod reconcile;
+pub mod remediation;
 pub mod settings;
 pub mod telling;
 pub mod templates;

@@ -10,6 +10,7 @@ mod operations;
 mod providers;
 mod reconcile;
 mod records;
+mod remediations;
 mod server;
 mod settings;
 mod templates;
@@ -34,6 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(templates::routes())
         .merge(costs::routes())
         .merge(records::routes())
+        .merge(remediations::routes())
         .merge(operations::routes())
         .merge(providers::routes())
         .merge(reconcile::routes())

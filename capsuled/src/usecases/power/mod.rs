@@ -9,7 +9,7 @@ mod delete;
 use std::{sync::Arc, time::Duration};
 
 use capsule_api::{
-    AlertKind, EventKind, InstanceRef, InstanceState, Leftover, Operation, OperationKind, Placement,
+    AlertKind, EventKind, InstanceRef, InstanceState, Leftover, Operation, OperationId, OperationKind, Placement,
     TerminateRequest, XNode, XNodeId, XNodeStatus,
 };
 use capsule_providers::{Provider, ProviderError};
@@ -59,21 +59,34 @@ pub async fn begin(
         _ => "restart_xnode",
     };
     let id = xnodes::resolve(&context.store, given).await?;
-    let operation = operations::pending(by, kind, id.to_string(), context.clock.now());
-    let given = given.to_owned();
+    let (given, caller) = (given.to_owned(), by.clone());
     let operation = context
         .store
         .change(by, action, id.to_string(), move |tx| {
-            Box::pin(async move {
-                free(tx, id, &given).await?;
-                store::operations::insert(tx, &operation).await?;
-                store::operations::set_request(tx, operation.id, &Asked { force, sent: false }).await?;
-                tx.emit(EventKind::OperationChanged, &operation.id.to_string(), &operation).await?;
-                Ok::<_, UseCaseError>(operation)
-            })
+            Box::pin(async move { begin_in(tx, &caller, id, &given, kind, force).await })
         })
         .await?;
     context.wakes.operations.ring();
+    Ok(operation)
+}
+
+/// [`begin`] inside a transaction that writes more than that. Ring `wakes.operations` after the commit.
+///
+/// # Errors
+/// As [`begin`].
+pub(super) async fn begin_in(
+    tx: &mut Tx,
+    by: &Caller,
+    id: XNodeId,
+    given: &str,
+    kind: OperationKind,
+    force: bool,
+) -> Result<Operation, UseCaseError> {
+    free(tx, id, given).await?;
+    let operation = operations::pending(by, kind, id.to_string(), tx.now());
+    store::operations::insert(tx, &operation).await?;
+    store::operations::set_request(tx, operation.id, &Asked { force, sent: false }).await?;
+    tx.emit(EventKind::OperationChanged, &operation.id.to_string(), &operation).await?;
     Ok(operation)
 }
 
@@ -114,16 +127,23 @@ pub(super) async fn free(tx: &mut Tx, id: XNodeId, given: &str) -> Result<(XNode
     let stored = store::xnodes::find_in(tx, id).await?;
     let xnode = stored.ok_or_else(|| UseCaseError::not_found("xNode", given))?.xnode;
     let placement = placement(&xnode)?;
-    let busy = |doing: &str, operation: String| {
-        Err(UseCaseError::WrongState(format!("`{}` is at work: {doing}, operation {operation}", xnode.name)))
-    };
-    if let Some(running) = store::operations::steering_in(tx, &id.to_string()).await? {
-        return busy(running.kind.as_str(), running.id.to_string());
-    }
-    if let Some((operation, kind)) = intents::under_way_in(tx, id).await? {
-        return busy(kind.as_str(), operation.to_string());
+    if let Some((doing, operation)) = at_work(tx, id).await? {
+        let why = format!("`{}` is at work: {doing}, operation {operation}", xnode.name);
+        return Err(UseCaseError::WrongState(why));
     }
     Ok((xnode, placement))
+}
+
+/// What works on an xNode at its provider at present, and its operation.
+pub(super) async fn at_work(
+    tx: &mut Tx,
+    id: XNodeId,
+) -> Result<Option<(&'static str, OperationId)>, StoreError> {
+    if let Some(running) = store::operations::steering_in(tx, &id.to_string()).await? {
+        return Ok(Some((running.kind.as_str(), running.id)));
+    }
+    let under_way = intents::under_way_in(tx, id).await?;
+    Ok(under_way.map(|(operation, kind)| (kind.as_str(), operation)))
 }
 
 fn placement(xnode: &XNode) -> Result<Placement, UseCaseError> {
