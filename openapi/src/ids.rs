@@ -69,6 +69,10 @@ id!(
     FindingId
 );
 id!(
+    /// A tunnel, while it is open.
+    TunnelId
+);
+id!(
     /// One request, in the reply header, the log and the audit row.
     RequestId
 );

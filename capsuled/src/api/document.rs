@@ -43,6 +43,7 @@ use utoipa::{
         (name = "providers", description = "The clouds, the accounts there, and what they really have."),
         (name = "templates", description = "What providers sell, and what a deployment would choose."),
         (name = "deployments", description = "Servers at providers: made, switched, deleted."),
+        (name = "remote", description = "Shells on xNodes and tunnels to them."),
         (name = "operations", description = "Long work."),
         (name = "events", description = "What changed, as it changes."),
         (name = "monitoring", description = "For monitoring systems, load balancers and people reading this."),
@@ -63,7 +64,7 @@ pub(super) fn complete(document: &mut Document) {
         for operation in [get, put, post, delete, patch].into_iter().flatten() {
             add_problem(operation);
         }
-        post.iter_mut().for_each(add_idempotency_key);
+        post.iter_mut().filter(|post| !is_stream(post)).for_each(add_idempotency_key);
         let revisioned = patch.is_some();
         if revisioned {
             [patch, delete].into_iter().flatten().for_each(add_if_match);
@@ -84,6 +85,11 @@ fn add_problem(operation: &mut Operation) {
         .header("X-Request-Id", id)
         .build();
     operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(response));
+}
+
+/// Whether the answer is a stream, which cannot be given again.
+fn is_stream(operation: &Operation) -> bool {
+    operation.responses.responses.contains_key("101")
 }
 
 fn add_idempotency_key(operation: &mut Operation) {

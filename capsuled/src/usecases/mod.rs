@@ -23,6 +23,7 @@ pub mod own_host;
 pub mod power;
 pub mod problems;
 pub mod reaching;
+pub mod remote;
 pub mod settings;
 pub mod telling;
 pub mod templates;
@@ -121,6 +122,24 @@ pub enum UseCaseError {
         /// The stable word for it.
         code: &'static str,
         /// Which limit, and by how much.
+        reason: String,
+    },
+    /// The own host is measured without SSH, so there is no way to log in to it.
+    #[error("`{name}` is the host the daemon runs on: there is no SSH to it")]
+    OwnHost {
+        /// Its name.
+        name: String,
+    },
+    /// The inventory does not say how to log in.
+    #[error("{0}")]
+    NoWay(String),
+    /// An xNode was not reached by SSH, or not what lies behind it. `code` is stable: `host_key_changed`,
+    /// `unreached`.
+    #[error("{reason}")]
+    Unreached {
+        /// The stable word for it.
+        code: &'static str,
+        /// Which one and why.
         reason: String,
     },
     /// The database.

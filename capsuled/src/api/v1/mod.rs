@@ -9,6 +9,7 @@ mod metrics;
 mod operations;
 mod providers;
 mod records;
+mod remote;
 mod server;
 mod settings;
 mod templates;
@@ -33,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(templates::routes())
         .merge(costs::routes())
         .merge(records::routes())
+        .merge(remote::routes())
         .merge(operations::routes())
         .merge(providers::routes())
 }
