@@ -95,7 +95,8 @@ pub fn may_ask(session: &Session) -> bool {
     !session.global.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-fn asking(error: dialoguer::Error) -> Error {
+/// Why a question got no answer.
+pub fn asking(error: dialoguer::Error) -> Error {
     let dialoguer::Error::IO(source) = error;
     match source.kind() {
         std::io::ErrorKind::Interrupted => Error::Interrupted,
