@@ -217,3 +217,112 @@ impl ShellInput {
 fn failed(error: russh::Error) -> SshError {
     SshError::from_russh(error, Stage::Command)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+        time::timeout,
+    };
+
+    use super::*;
+    use crate::ssh::{Limits, connect_for_streams, testing::Sshd};
+
+    const WAIT: Duration = Duration::from_secs(20);
+
+    async fn session(sshd: &Sshd) -> Session {
+        connect_for_streams(&sshd.destination(), Limits::default()).await.expect("a session")
+    }
+
+    fn here() -> Host {
+        "127.0.0.1".parse().expect("an address")
+    }
+
+    /// Everything a shell says, and how it ended.
+    async fn heard(output: &mut ShellOutput) -> (Vec<u8>, Vec<u8>, Seen) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        loop {
+            match timeout(WAIT, output.next()).await.expect("in time") {
+                Seen::Output(bytes) => out.extend_from_slice(&bytes),
+                Seen::ErrorOutput(bytes) => err.extend_from_slice(&bytes),
+                end => return (out, err, end),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_takes_input_of_any_size_and_tells_its_status() {
+        let Some(sshd) = Sshd::start() else { return };
+        let session = session(&sshd).await;
+        let command = Some("cat; echo done >&2; exit 7");
+        let shell = session.shell(Asked { command, terminal: None }).await.expect("a command");
+        let (mut output, input) = shell.split();
+        let sent: Vec<u8> = (0..=255).cycle().take(5 << 20).collect();
+        let feeding = async {
+            for part in sent.chunks(50_000) {
+                input.send(part.to_vec()).await.expect("it goes");
+            }
+            input.end().await.expect("it ends");
+        };
+        let ((), (out, err, end)) = tokio::join!(feeding, heard(&mut output));
+        assert!(out == sent, "{} bytes of {} came back", out.len(), sent.len());
+        assert_eq!((err.as_slice(), end), (&b"done\n"[..], Seen::Exit(7)));
+    }
+
+    #[tokio::test]
+    async fn a_terminal_has_the_size_it_was_given() {
+        let Some(sshd) = Sshd::start() else { return };
+        let session = session(&sshd).await;
+        let terminal = Terminal { kind: "vt100".to_owned(), columns: 97, rows: 31 };
+        let command = Some("read go; stty size; echo $TERM");
+        let asked = Asked { command, terminal: Some(&terminal) };
+        let (mut output, input) = session.shell(asked).await.expect("a terminal").split();
+        input.resize(101, 37).await.expect("resized");
+        input.send(b"go\n".to_vec()).await.expect("typed");
+        let (out, _, end) = heard(&mut output).await;
+        let out = String::from_utf8_lossy(&out).into_owned();
+        assert!(out.contains("37 101") && out.contains("vt100"), "{out}");
+        assert_eq!(end, Seen::Exit(0));
+    }
+
+    #[tokio::test]
+    async fn a_half_that_ends_leaves_the_other_half_open() {
+        let Some(sshd) = Sshd::start() else { return };
+        let session = session(&sshd).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut question = String::new();
+            stream.read_to_string(&mut question).await.expect("until the half's end");
+            stream.write_all(format!("you said {question}").as_bytes()).await.expect("answered");
+        });
+        let mut connection = session.connection(&here(), port).await.expect("a connection");
+        connection.write_all(b"hello").await.expect("sent");
+        connection.shutdown().await.expect("the half ends");
+        let mut answer = String::new();
+        timeout(WAIT, connection.read_to_string(&mut answer)).await.expect("in time").expect("read");
+        assert_eq!(answer, "you said hello");
+        answering.await.expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn a_port_there_brings_connections_here_until_the_session_ends() {
+        let Some(sshd) = Sshd::start() else { return };
+        let session = session(&sshd).await;
+        let mut listener = session.listen(&here(), 0).await.expect("a port of its choice");
+        assert_ne!(listener.port(), 0);
+        let mut there = TcpStream::connect(("127.0.0.1", listener.port())).await.expect("it listens");
+        there.write_all(b"knock").await.expect("sent");
+        let mut visitor = timeout(WAIT, listener.accept()).await.expect("in time").expect("a visitor");
+        let mut said = [0; 5];
+        visitor.read_exact(&mut said).await.expect("read");
+        assert_eq!(&said, b"knock");
+        assert!(session.listen(&here(), 0).await.is_err(), "one listener a session");
+        drop(session);
+        assert!(timeout(WAIT, listener.accept()).await.expect("in time").is_none());
+    }
+}

@@ -152,14 +152,12 @@ impl Session {
         match within(limit, Stage::Connect, opened).await? {
             Ok(channel) => Ok(channel.into_stream()),
             Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) => {
-                let source = io::Error::new(
-                    io::ErrorKind::HostUnreachable,
-                    "the host on the way gets no connection to it",
-                );
+                let source =
+                    io::Error::new(io::ErrorKind::HostUnreachable, "the server before it gets no connection");
                 Err(SshError::Unreachable { address, source })
             }
             Err(russh::Error::ChannelOpenFailure(_)) => {
-                Err(SshError::protocol(Stage::Connect, "the host on the way does not forward connections"))
+                Err(SshError::protocol(Stage::Connect, "the server before it does not forward connections"))
             }
             Err(other) => Err(SshError::from_russh(other, Stage::Connect)),
         }

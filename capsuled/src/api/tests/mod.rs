@@ -9,5 +9,6 @@ mod events;
 mod inventory;
 mod records;
 mod refusals;
+mod remote;
 mod roles;
 mod templates;

@@ -51,10 +51,9 @@ pub async fn open(
 }
 
 fn validate(request: &ShellRequest) -> Result<(), UseCaseError> {
-    if let Some(command) = &request.command {
-        if command.is_empty() || LONGEST_COMMAND < command.len() || command.contains('\0') {
-            return Err(UseCaseError::invalid("command", "1 byte to 128 KiB, without a NUL byte"));
-        }
+    let runs = |line: &String| !line.is_empty() && line.len() <= LONGEST_COMMAND && !line.contains('\0');
+    if !request.command.as_ref().is_none_or(runs) {
+        return Err(UseCaseError::invalid("command", "1 byte to 128 KiB, without a NUL byte"));
     }
     if let Some(Terminal { kind, columns, rows }) = &request.terminal {
         if kind.is_empty() || 64 < kind.len() || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
