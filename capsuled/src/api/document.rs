@@ -24,6 +24,7 @@ use utoipa::{
             a way out, and the request id that the log has too.\n\n\
             **Lists** are `{\"items\": […], \"next_cursor\": …}`; pass `next_cursor` as `cursor` for the next \
             page.\n\n\
+            **Shells and tunnels** answer 101: the connection becomes a stream, see there.\n\n\
             **Changes** to things with a `revision` need `If-Match` with the `ETag` that was read, or `*`. Any \
             POST may carry an `Idempotency-Key`: a repeat within 24 hours gets the first reply again. Unknown \
             fields are refused. A 2xx to a change means that it is on disk.\n\n\

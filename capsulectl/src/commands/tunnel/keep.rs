@@ -11,7 +11,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
-    time::{Duration, sleep, timeout},
+    time::{Duration, Instant, sleep, timeout_at},
 };
 
 use super::{
@@ -35,14 +35,21 @@ const SILENCE: Duration = Duration::from_secs(45);
 const LONGEST_LINE: u64 = 4 << 10;
 
 /// The tunnel's own stream.
-struct News(BufReader<Take<TokioIo<Upgraded>>>);
+struct News {
+    stream: BufReader<Take<TokioIo<Upgraded>>>,
+    /// What has come of the next line; kept here because a caller that selects drops and renews its wait.
+    line: Vec<u8>,
+    /// When the last line came.
+    alive: Instant,
+}
 
 impl News {
     /// Asks the daemon for the tunnel; returns its id there, the port, and what comes next.
     async fn open(session: &Session, xnode: &str, request: &TunnelRequest) -> Result<(TunnelId, u16, Self)> {
         let path = format!("{}/tunnels", inventory::path(xnode));
         let stream = session.client.upgrade(&path, TUNNEL_PROTOCOL, request).await?;
-        let mut news = Self(BufReader::new(stream.take(LONGEST_LINE)));
+        let stream = BufReader::new(stream.take(LONGEST_LINE));
+        let mut news = Self { stream, line: Vec::new(), alive: Instant::now() };
         match news.next().await? {
             TunnelNews::Open { tunnel, port } => Ok((tunnel, port, news)),
             TunnelNews::Closed { reason } => Err(Error::Failed { message: reason, hint: None }),
@@ -50,16 +57,19 @@ impl News {
         }
     }
 
+    /// What happens next. Cancel-safe: no byte is lost.
     async fn next(&mut self) -> Result<TunnelNews> {
-        let mut line = String::new();
-        self.0.get_mut().set_limit(LONGEST_LINE);
-        let read = timeout(SILENCE, self.0.read_line(&mut line)).await;
-        match read {
+        let read = self.stream.read_until(b'\n', &mut self.line);
+        match timeout_at(self.alive + SILENCE, read).await {
             Err(_) => {
                 Err(Error::TimedOut { what: "a sign of life of the tunnel".to_owned(), after: SILENCE })
             }
             Ok(Err(_) | Ok(0)) => Err(Error::Ended),
-            Ok(Ok(_)) => serde_json::from_str(&line).map_err(Error::Answer),
+            Ok(Ok(_)) => {
+                self.alive = Instant::now();
+                self.stream.get_mut().set_limit(LONGEST_LINE);
+                serde_json::from_slice(&std::mem::take(&mut self.line)).map_err(Error::Answer)
+            }
         }
     }
 }

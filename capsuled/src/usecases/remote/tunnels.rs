@@ -25,6 +25,8 @@ use crate::{
 
 /// Connections through one tunnel at the same time.
 const CONNECTIONS: usize = 128;
+/// Connections through all tunnels at the same time; each is a descriptor.
+const ALL_CONNECTIONS: usize = 1_024;
 /// How often a silent tunnel says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a connection that the xNode took waits for being fetched.
@@ -35,12 +37,21 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 const BUFFER: usize = 64 * 1024;
 
 /// The open tunnels.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Tunnels(Arc<Mutex<HashMap<TunnelId, Arc<Tunnel>>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Tunnels {
+    open: Arc<Mutex<HashMap<TunnelId, Arc<Tunnel>>>>,
+    slots: Arc<Semaphore>,
+}
+
+impl Default for Tunnels {
+    fn default() -> Self {
+        Self { open: Arc::default(), slots: Arc::new(Semaphore::new(ALL_CONNECTIONS)) }
+    }
+}
 
 impl Tunnels {
     fn lock(&self) -> MutexGuard<'_, HashMap<TunnelId, Arc<Tunnel>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -223,7 +234,7 @@ pub struct Carried {
     session: Arc<Session>,
     tunnel_ended: CancellationToken,
     _ride: Option<Ride>,
-    _slot: OwnedSemaphorePermit,
+    _slots: [OwnedSemaphorePermit; 2],
 }
 
 /// Makes a connection through a tunnel, or fetches one that came.
@@ -241,9 +252,14 @@ pub async fn connect(
     let known = remote.tunnels.lock().get(&id).cloned();
     let tunnel =
         known.filter(|tunnel| tunnel.owner == by.uid).ok_or_else(|| UseCaseError::not_found("tunnel", id))?;
-    let slot = Arc::clone(&tunnel.slots).try_acquire_owned().map_err(|_| {
-        UseCaseError::WrongState(format!("{CONNECTIONS} connections go through this tunnel already"))
-    })?;
+    let slot = |of: &Arc<Semaphore>, most: usize, through: &str| {
+        let full = |_| UseCaseError::WrongState(format!("{most} connections go through {through} already"));
+        Arc::clone(of).try_acquire_owned().map_err(full)
+    };
+    let slots = [
+        slot(&tunnel.slots, CONNECTIONS, "this tunnel")?,
+        slot(&remote.tunnels.slots, ALL_CONNECTIONS, "the daemon's tunnels")?,
+    ];
     let (connection, session, ride) = match (&tunnel.ends, request.number) {
         (Ends::Local { host, port, lanes }, None) => {
             let (connection, ride) = through(lanes, host, *port, &tunnel.name).await?;
@@ -262,7 +278,7 @@ pub async fn connect(
         }
     };
     let tunnel_ended = tunnel.ended.clone();
-    Ok(Carried { connection, session, tunnel_ended, _ride: ride, _slot: slot })
+    Ok(Carried { connection, session, tunnel_ended, _ride: ride, _slots: slots })
 }
 
 /// A connection from the xNode to the tunnel's end; over another lane when the first turns out to have died.
@@ -288,7 +304,7 @@ impl Carried {
     /// Carries bytes both ways until both sides have ended, or one broke, or the tunnel ends, or `stop`. When one
     /// side ends its half, the other half goes on.
     pub async fn run(self, stream: impl AsyncRead + AsyncWrite + Unpin, stop: CancellationToken) {
-        let Self { mut connection, session, tunnel_ended, _ride, _slot } = self;
+        let Self { mut connection, session, tunnel_ended, _ride, _slots } = self;
         let mut stream = stream;
         tokio::select! {
             // A broken connection is over, like one that ended.
