@@ -159,6 +159,26 @@ async fn a_command_runs_as_if_it_ran_here() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_go_both_ways_through_a_jump_host() {
+    let Some(world) = World::start().await else { return };
+    let behind = Sshd::start(Ipv4Addr::new(127, 0, 11, 9)).await;
+    world.ok(&format!(
+        "inventory add behind --address {} --ssh-port {} --ssh-user {} --ssh-key {} --jump node-1",
+        behind.address(),
+        behind.port(),
+        behind.user(),
+        behind.user_key().display()
+    ));
+    let sent = noise(10 << 20);
+    let input = world.daemon.path("input");
+    fs::write(&input, &sent).expect("written");
+    let mut piped = world.client(&["ssh", "behind", "--", "cat; exit 9"]);
+    let output = piped.stdin(File::open(&input).expect("there")).output().expect("the client runs");
+    assert_eq!(output.status.code(), Some(9), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout == sent, "{} of {} bytes came back", output.stdout.len(), sent.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_became_another_gets_nothing() {
     let Some(mut world) = World::start().await else { return };
     world.ok("ssh node-1 true");

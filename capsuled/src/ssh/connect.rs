@@ -12,7 +12,7 @@ use std::{
 };
 
 use russh::{
-    Channel, ChannelOpenFailure, Preferred, SshId,
+    Channel, ChannelOpenFailure, ChannelStream, Preferred, SshId,
     client::{self, AuthResult},
     keys::{
         HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate,
@@ -20,7 +20,7 @@ use russh::{
     },
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, DuplexStream, copy_bidirectional, duplex},
     net::{TcpStream, lookup_host},
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
@@ -57,6 +57,10 @@ impl Window {
 
 /// The largest packet a node may send.
 const PACKET_BYTES: u32 = 32 * 1024;
+
+/// What may be under way each way between a session and its jump host's; used only as needed. Several times what
+/// OpenSSH lets a channel send ahead (2 MiB).
+const BETWEEN_SESSIONS: usize = 16 * 1024 * 1024;
 
 /// A keepalive follows this much silence of the server; the connection is given up after three of them.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -121,7 +125,7 @@ async fn connect_hop(
             shake_hands(stream, hop.pinned.as_deref(), window, limits.handshake).await?
         }
         Some(jump) => {
-            let tunnel = jump.tunnel(&hop.host, hop.port, limits.connect).await?;
+            let tunnel = apart(jump.tunnel(&hop.host, hop.port, limits.connect).await?);
             shake_hands(tunnel, hop.pinned.as_deref(), window, limits.handshake).await?
         }
     };
@@ -137,6 +141,18 @@ async fn connect_hop(
         return Err(SshError::AuthRefused { user: hop.user.clone() });
     }
     Ok(Session::new(greeted, hop.login_digest(), limits, via))
+}
+
+/// The channel through a jump host, with room between it and the session over it. Without, the two wait for each
+/// other: a session that writes does not read meanwhile; then the jump host's session cannot hand on what came,
+/// stops, and never sees the word that the writing may go on. The copying ends with either end.
+fn apart(mut channel: ChannelStream<client::Msg>) -> DuplexStream {
+    let (ours, mut theirs) = duplex(BETWEEN_SESSIONS);
+    tokio::spawn(async move {
+        // How it ended is seen by the session.
+        let _ = copy_bidirectional(&mut theirs, &mut channel).await;
+    });
+    ours
 }
 
 /// A transport after the key exchange; the connection ends when this is dropped.

@@ -135,7 +135,11 @@ async fn log_in(
 
 /// Why an xNode was not reached, for the caller.
 fn unreached(name: &str, error: &SshError) -> UseCaseError {
-    let changed = matches!(error, SshError::HostKeyChanged { .. });
+    let mut cause = error;
+    while let SshError::Jump { source, .. } = cause {
+        cause = source;
+    }
+    let changed = matches!(cause, SshError::HostKeyChanged { .. });
     let code = if changed { "host_key_changed" } else { "unreached" };
     UseCaseError::Unreached { code, reason: format!("`{name}`: {}", Chain(error)) }
 }
