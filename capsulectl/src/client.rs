@@ -18,6 +18,7 @@ use hyper::{
     body::Incoming,
     client::conn::http1::SendRequest,
     header::{self, HeaderMap, HeaderValue},
+    upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,6 +30,8 @@ use crate::error::{Error, Result};
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// A page of 1,000 xNodes with 64 checks each stays below this.
 const MAX_ANSWER_BYTES: usize = 128 << 20;
+/// How much longer than an answer a stream may take to begin.
+const UPGRADE_HOLD: Duration = Duration::from_secs(60);
 /// The most rows the daemon puts on one page.
 const PAGE_ROWS: u32 = 1000;
 
@@ -186,6 +189,28 @@ impl Client {
         }
     }
 
+    /// Turns a connection of its own into a stream of `protocol`. The daemon may have to log in to a server first,
+    /// through other servers, so it gets a minute more than for an answer.
+    pub async fn upgrade(
+        &self,
+        path: &str,
+        protocol: &'static str,
+        body: &impl Serialize,
+    ) -> Result<TokioIo<Upgraded>> {
+        let mut request = request(Method::POST, path, Body::of(body)?);
+        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        request.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(protocol));
+        let mut sender = self.connect().await?;
+        let deadline = self.answer_deadline + UPGRADE_HOLD;
+        let reply = timeout(deadline, sender.send_request(request)).await;
+        let reply = reply.map_err(|_| late(deadline))?.map_err(Error::Broken)?;
+        if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let refused = self.read(reply, self.answer_deadline).await.err();
+            return Err(refused.unwrap_or(Error::Malformed("a stream was asked for and something else came")));
+        }
+        self.within("the stream", hyper::upgrade::on(reply)).await.map(TokioIo::new)
+    }
+
     async fn call(&self, request: Request<Full<Bytes>>, deadline: Duration) -> Result<Answer> {
         let mut connection = self.connection.lock().await;
         let mut sender = match connection.take() {
@@ -235,7 +260,7 @@ impl Client {
         let (sender, connection) = self.within("the connection", handshake).await?;
         // The driver ends with the connection; its error reaches us through the request it breaks.
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, "connection ended");
             }
         });

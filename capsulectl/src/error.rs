@@ -33,6 +33,9 @@ pub enum Error {
     /// The connection was there and broke, so the request may or may not have been carried out.
     #[error("the connection to capsuled broke")]
     Broken(#[source] hyper::Error),
+    /// A stream ended that should have gone on.
+    #[error("capsuled ended the connection")]
+    Ended,
     /// The daemon did not answer, or an operation did not end, in time.
     #[error("{what} took longer than {}", crate::output::text::span(*after))]
     TimedOut {
@@ -98,7 +101,7 @@ impl Error {
             Self::Usage { .. } => 2,
             Self::Refused(problem) => problem_exit_code(problem),
             Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => 5,
-            Self::Unreachable { .. } | Self::Broken(_) => 6,
+            Self::Unreachable { .. } | Self::Broken(_) | Self::Ended => 6,
             Self::TimedOut { .. } => 7,
             Self::Interrupted => 130,
             // A reader that went away (`| head`) got what it wanted.
@@ -129,6 +132,7 @@ impl Error {
             Self::Answer(_) | Self::Malformed(_) => {
                 Some("`capsulectl doctor` compares the versions of client and daemon".to_owned())
             }
+            Self::Ended => Some("it stops when its host does; its log may say more".to_owned()),
             Self::Local { .. } | Self::Declined | Self::Interrupted | Self::Output(_) => None,
         }
     }
@@ -162,6 +166,8 @@ pub enum Outcome {
     Found,
     /// Exit code 1 after a report that already says why.
     Failed,
+    /// The exit code of what was run for the caller.
+    Status(u8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -170,6 +176,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => 0,
             Outcome::Failed => 1,
             Outcome::Found => 10,
+            Outcome::Status(code) => code,
         })
     }
 }

@@ -12,11 +12,12 @@ mod error;
 mod output;
 mod settings;
 mod stream;
+mod terminal;
 mod watch;
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use args::{Cli, Command, Parsed, monitor::MonitorAction};
+use args::{Cli, Command, Parsed, monitor::MonitorAction, xnode::XNodeAction};
 use client::Client;
 use commands::Session;
 use error::{Error, Outcome, Result};
@@ -66,6 +67,8 @@ fn start(cli: Cli) -> Result<Outcome> {
     }
     let client = Client::new(settings.socket.value.clone(), settings.timeout.value);
     let session = Session { client, out, settings, global: cli.global };
+    // Where a list is shown and commands are run from it, Ctrl-C is for those.
+    let interruptible = !cli.command.as_ref().is_some_and(is_manage);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -73,7 +76,7 @@ fn start(cli: Cli) -> Result<Outcome> {
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = commands::run(cli.command, &session) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+            _ = tokio::signal::ctrl_c(), if interruptible => Err(Error::Interrupted),
         }
     });
     // A prompt or a reader of standard input may hold a thread that nobody waits for any more.
@@ -83,6 +86,10 @@ fn start(cli: Cli) -> Result<Outcome> {
 
 const fn is_watch(command: &Command) -> bool {
     matches!(command, Command::Monitor(args) if matches!(args.action, MonitorAction::Watch(_)))
+}
+
+const fn is_manage(command: &Command) -> bool {
+    matches!(command, Command::XNode(args) if matches!(args.action, XNodeAction::Manage(_)))
 }
 
 /// Starts the log on standard error, but never over a full-screen view.

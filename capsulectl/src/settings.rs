@@ -254,6 +254,17 @@ fn default_socket(env: &dyn Environment, exists: &dyn Fn(&Path) -> bool) -> Path
     own.filter(|path| exists(path)).unwrap_or_else(|| SYSTEM_SOCKET.into())
 }
 
+/// Where the processes of this user's tunnels listen for who wants to list or close them.
+pub fn tunnel_directory(env: &dyn Environment) -> PathBuf {
+    match env.var("XDG_RUNTIME_DIR") {
+        Some(dir) => PathBuf::from(dir).join("capsule/tunnels"),
+        None => {
+            let home = env.var("HOME").map(PathBuf::from).or_else(|| etcetera::home_dir().ok());
+            home.unwrap_or_else(|| PathBuf::from("/")).join(".local/state/capsule/tunnels")
+        }
+    }
+}
+
 fn timeout(
     env: &dyn Environment,
     file: Option<u64>,

@@ -77,6 +77,10 @@ id!(
     RemediationRunId
 );
 id!(
+    /// A tunnel, while it is open.
+    TunnelId
+);
+id!(
     /// One request, in the reply header, the log and the audit row.
     RequestId
 );

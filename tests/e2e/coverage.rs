@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -16,6 +16,7 @@ use capsule_tests::{
     cloud::{FakeCloud, Vendor},
     daemon::{Daemon, binary},
     sink::{Mood, Sink},
+    sshd::Sshd,
     wait::{LONG, until},
 };
 use serde_json::Value;
@@ -48,14 +49,14 @@ fn documented() -> BTreeSet<Call> {
     calls
 }
 
-/// The calls that the daemon says it answered with success: `answered GET /v1/xnodes with 200`.
+/// The calls that the daemon says it answered with success, or with a stream: `answered GET /v1/xnodes with 200`.
 fn succeeded(log: &str) -> BTreeSet<Call> {
     let mut calls = BTreeSet::new();
     for (_, said) in log.lines().filter_map(|line| line.split_once("answered ")) {
         let mut words = said.split_whitespace();
         if let (Some(method), Some(path), Some("with"), Some(status)) =
             (words.next(), words.next(), words.next(), words.next())
-            && status.starts_with('2')
+            && (status.starts_with('2') || status == "101")
         {
             calls.insert((method.to_owned(), path.to_owned()));
         }
@@ -150,9 +151,10 @@ impl Drop for Following {
 
 #[test]
 fn only_an_answer_with_success_counts() {
-    let log =
-        "DEBUG answered GET /v1 with 200 status=200\nDEBUG answered POST /v1/xnodes with 422 status=422\n";
-    assert_eq!(succeeded(log), BTreeSet::from([("GET".to_owned(), "/v1".to_owned())]));
+    let log = "DEBUG answered GET /v1 with 200 status=200\nDEBUG answered POST /v1/xnodes with 422 status=422\n\
+         DEBUG answered POST /v1/shell with 101 status=101\n";
+    let call = |method: &str, path: &str| (method.to_owned(), path.to_owned());
+    assert_eq!(succeeded(log), BTreeSet::from([call("GET", "/v1"), call("POST", "/v1/shell")]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,6 +169,7 @@ async fn every_operation_is_reached_by_a_command() {
     costs(&world);
     clouds(&world).await;
     operations(&world);
+    remote(&world).await;
     world.run_all(&["", "doctor", "audit", "tasks", "config show --origin"]);
 
     let reached = succeeded(&world.daemon.log());
@@ -356,6 +359,25 @@ fn costs(world: &World) {
         &format!("export {}", file.display()),
         &format!("import {}", file.display()),
     ]);
+}
+
+/// A command on a server, and a connection through a tunnel to its own SSH port.
+async fn remote(world: &World) {
+    let sshd = Sshd::start(Ipv4Addr::new(127, 0, 12, 1)).await;
+    let (address, port) = (sshd.address(), sshd.port());
+    world.run(&format!(
+        "inventory add reached --address {address} --ssh-port {port} --ssh-user {} --ssh-key {}",
+        sshd.user(),
+        sshd.user_key().display()
+    ));
+    world.run("ssh reached true");
+    let line = format!("xnode tunnel reached --remote-host {address} --remote-port {port} --background");
+    let opened = world.run(&line);
+    let mut banner = String::new();
+    let through = TcpStream::connect(&opened).expect("the tunnel listens");
+    BufReader::new(through).read_line(&mut banner).expect("a line");
+    assert!(banner.starts_with("SSH-2.0-"), "{banner}");
+    world.run_all(&["xnode tunnel list", "xnode tunnel close reached"]);
 }
 
 /// Waits for an operation that ends, and stops one that would not: its check asks a port that accepts and then

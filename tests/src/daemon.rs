@@ -231,6 +231,7 @@ impl Daemon {
             .args(arguments)
             .env("HOME", self.home.path())
             .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_RUNTIME_DIR")
             .stdin(Stdio::null())
             .output()
             .expect("the client runs")

@@ -93,6 +93,16 @@ impl Sshd {
         }
     }
 
+    /// Ends every connection it has, as a network that fails does; it goes on taking new ones.
+    pub fn hang_up(&self) {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid()));
+        for child in children.expect("Linux lists children").split_whitespace() {
+            let pid = nix::unistd::Pid::from_raw(child.parse().expect("a process id"));
+            // One that has just ended by itself is as good.
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+
     /// Gives the server another host key, as a reinstalled or impersonated machine would have.
     pub async fn change_host_key(&mut self) {
         self.stop();

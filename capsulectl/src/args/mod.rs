@@ -15,6 +15,7 @@ pub mod providers;
 pub mod reconcile;
 pub mod records;
 pub mod remediation;
+pub mod remote;
 pub mod styles;
 pub mod templates;
 pub mod values;
@@ -170,8 +171,8 @@ pub enum Command {
     Audit(records::AuditArgs),
     /// The daemon's background tasks
     Tasks(records::TasksArgs),
-    /// SSH host keys
-    Ssh(records::SshArgs),
+    /// A shell or command on a server, and its host key
+    Ssh(remote::SshArgs),
     /// Look at the daemon, the connection and this account's rights
     Doctor(records::DoctorArgs),
     /// This client's own settings

@@ -121,34 +121,6 @@ pub struct AuditArgs {
 #[command(after_help = examples!("capsulectl tasks" => "when each ran, how long, and why it failed"))]
 pub struct TasksArgs {}
 
-/// `ssh`.
-#[derive(Debug, Args)]
-#[command(arg_required_else_help = true, after_help = examples!(
-    "capsulectl ssh trust web-1" => "pin the key the server shows next",
-))]
-pub struct SshArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: SshAction,
-}
-
-/// What can be done with host keys.
-#[derive(Debug, Subcommand)]
-pub enum SshAction {
-    /// Accept a server's changed host key
-    #[command(after_help = examples!(
-        "capsulectl ssh trust web-1" => "pin the key the server shows next",
-        "capsulectl ssh trust web-1 --host-key 'ssh-ed25519 AAAA...'" => "pin this one",
-    ))]
-    Trust {
-        /// Name, id, or unique beginning or end of an id
-        xnode: String,
-        /// The key to pin; absent: the next one seen
-        #[arg(long, value_name = "KEY")]
-        host_key: Option<String>,
-    },
-}
-
 /// `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = examples!("capsulectl doctor" => "exit code 1 when something is wrong"))]

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     deploy::{DeployWaitArgs, ServerArgs},
+    remote::{ManageArgs, TunnelArgs},
     styles::examples,
     templates::BrowseArgs,
 };
@@ -59,6 +60,10 @@ pub enum XNodeAction {
     /// Delete a server at its provider
     #[command(after_help = examples!("capsulectl xnode delete web --with-volumes" => "with what would go on costing"))]
     Delete(DeleteArgs),
+    /// Join a port here with one there
+    Tunnel(TunnelArgs),
+    /// Look at a server and choose what to do
+    Manage(ManageArgs),
 }
 
 /// Which server, and whether to wait.

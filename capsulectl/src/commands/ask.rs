@@ -162,7 +162,8 @@ pub fn may_ask(session: &Session) -> bool {
     !session.global.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-fn asking(source: std::io::Error) -> Error {
+/// Why a question got no answer.
+pub fn asking(source: std::io::Error) -> Error {
     match source.kind() {
         std::io::ErrorKind::Interrupted => Error::Interrupted,
         _ => Error::Local { action: "ask".to_owned(), source },

@@ -187,7 +187,8 @@ fn check_names(xnode: &XNode) -> String {
     xnode.checks.iter().map(|check| check.name.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn page(xnode: &XNode, sheet: &mut Sheet<'_>) {
+/// Everything about a server, for people.
+pub fn page(xnode: &XNode, sheet: &mut Sheet<'_>) {
     let look = sheet.look;
     let health = words::health(xnode.health, look);
     let since = text::age_or_absent(xnode.health_since, look);

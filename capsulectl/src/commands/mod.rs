@@ -18,6 +18,7 @@ pub mod exchange;
 pub mod health;
 pub mod history;
 pub mod inventory;
+pub mod manage;
 pub mod metrics;
 pub mod names;
 pub mod operations;
@@ -31,6 +32,7 @@ pub mod remediation;
 pub mod ssh;
 pub mod status;
 pub mod templates;
+pub mod tunnel;
 pub mod xnode;
 pub mod xnode_fields;
 
@@ -108,7 +110,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Events(args) => events::run(session, &args).await,
         Command::Audit(args) => records::audit(session, args.limit).await,
         Command::Tasks(_) => records::tasks(session).await,
-        Command::Ssh(args) => ssh::run(session, args.action).await,
+        Command::Ssh(args) => ssh::run(session, args).await,
         Command::Doctor(_) => doctor::run(session).await,
         Command::Config(args) => client_config::run(session, &args.action),
         Command::Completions(args) => documents::completions(&args),
@@ -138,6 +140,18 @@ async fn monitor(action: MonitorAction, session: &Session) -> Result<Outcome> {
         MonitorAction::Network { .. } => Err(not_yet("monitor network".to_owned())),
         MonitorAction::Other(words) => Err(names::unknown_monitor_word(&words)),
     }
+}
+
+/// This client once more, speaking to the same daemon in the same manner; the words of a command are to follow.
+pub fn again(session: &Session) -> Result<std::process::Command> {
+    let failed = |source| Error::Local { action: "find this program".to_owned(), source };
+    let mut command = std::process::Command::new(std::env::current_exe().map_err(failed)?);
+    let socket = std::path::absolute(&session.settings.socket.value).map_err(failed)?;
+    command.arg("--socket").arg(socket);
+    let Global { quiet, no_color, yes, .. } = session.global;
+    let flags = [(quiet, "--quiet"), (no_color, "--no-color"), (yes, "--yes")];
+    command.args(flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag));
+    Ok(command)
 }
 
 /// The answer to a command that comes with later work.

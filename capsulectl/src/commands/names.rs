@@ -10,7 +10,7 @@ use super::Session;
 use crate::{
     args::{
         Cli, Command, channels::ChannelAction, inventory::InventoryAction, monitor::MonitorAction,
-        records::SshAction,
+        remote::SshAction, xnode::XNodeAction,
     },
     error::{Error, Result},
     output::parse_rows,
@@ -47,7 +47,13 @@ pub fn named(command: &Command) -> Option<Named> {
         },
         Command::Forget(args) => xnode(&args.xnode),
         Command::Ssh(args) => match &args.action {
-            SshAction::Trust { xnode: name, .. } => xnode(name),
+            Some(SshAction::Trust { xnode: name, .. }) => xnode(name),
+            None => args.xnode.as_ref().and_then(xnode),
+        },
+        Command::XNode(args) => match &args.action {
+            XNodeAction::Tunnel(args) => args.xnode.as_ref().and_then(xnode),
+            XNodeAction::Manage(args) => xnode(&args.xnode),
+            _ => None,
         },
         Command::Channel(args) => match args.action.as_ref()? {
             ChannelAction::Show { name }
@@ -146,7 +152,8 @@ pub fn full_id(given: &str, rows: &[Box<RawValue>], what: &str) -> Result<String
     }
 }
 
-fn refused(status: u16, code: &str, detail: String) -> Error {
+/// A refusal of the client's own, in the daemon's words and with its exit code.
+pub fn refused(status: u16, code: &str, detail: String) -> Error {
     Error::Refused(Box::new(Problem {
         kind: "about:blank".to_owned(),
         title: detail.clone(),

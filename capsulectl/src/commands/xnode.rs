@@ -3,7 +3,7 @@
 use capsule_api::{Leftover, PowerRequest, TerminateRequest};
 use serde::Serialize;
 
-use super::{Session, ask, deploy, inventory, operations, templates};
+use super::{Session, ask, deploy, inventory, manage, operations, templates, tunnel};
 use crate::{
     args::{
         deploy::{DeployWaitArgs, ServerArgs},
@@ -47,6 +47,8 @@ pub async fn run(session: &Session, action: XNodeAction) -> Result<Outcome> {
             send(session, &args.server.xnode, "restart", &body, &args.server.wait, "restarted").await
         }
         XNodeAction::Delete(args) => delete(session, &args).await,
+        XNodeAction::Tunnel(args) => tunnel::run(session, args).await,
+        XNodeAction::Manage(args) => manage::run(session, &args.xnode).await,
     }
 }
 

@@ -24,6 +24,7 @@ use utoipa::{
             a way out, and the request id that the log has too.\n\n\
             **Lists** are `{\"items\": […], \"next_cursor\": …}`; pass `next_cursor` as `cursor` for the next \
             page.\n\n\
+            **Shells and tunnels** answer 101: the connection becomes a stream, see there.\n\n\
             **Changes** to things with a `revision` need `If-Match` with the `ETag` that was read, or `*`. Any \
             POST may carry an `Idempotency-Key`: a repeat within 24 hours gets the first reply again. Unknown \
             fields are refused. A 2xx to a change means that it is on disk.\n\n\
@@ -45,6 +46,7 @@ use utoipa::{
         (name = "templates", description = "What providers sell, and what a deployment would choose."),
         (name = "deployments", description = "Servers at providers: made, switched, deleted."),
         (name = "reconcile", description = "What providers have and the inventory does not say."),
+        (name = "remote", description = "Shells on xNodes and tunnels to them."),
         (name = "operations", description = "Long work."),
         (name = "events", description = "What changed, as it changes."),
         (name = "monitoring", description = "For monitoring systems, load balancers and people reading this."),
@@ -65,7 +67,7 @@ pub(super) fn complete(document: &mut Document) {
         for operation in [get, put, post, delete, patch].into_iter().flatten() {
             add_problem(operation);
         }
-        post.iter_mut().for_each(add_idempotency_key);
+        post.iter_mut().filter(|post| !is_stream(post)).for_each(add_idempotency_key);
         let revisioned = patch.is_some();
         if revisioned {
             [patch, delete].into_iter().flatten().for_each(add_if_match);
@@ -86,6 +88,11 @@ fn add_problem(operation: &mut Operation) {
         .header("X-Request-Id", id)
         .build();
     operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(response));
+}
+
+/// Whether the answer is a stream, which cannot be given again.
+fn is_stream(operation: &Operation) -> bool {
+    operation.responses.responses.contains_key("101")
 }
 
 fn add_idempotency_key(operation: &mut Operation) {

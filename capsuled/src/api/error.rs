@@ -98,6 +98,9 @@ pub enum ApiError {
     /// The first request with the idempotency key has not ended.
     #[error("a request with this idempotency key is being carried out")]
     IdempotencyRunning,
+    /// The request does not ask for the protocol that its answer would be.
+    #[error("this answer is a stream: ask with `Connection: Upgrade` and `Upgrade: {0}`")]
+    UpgradeMissing(&'static str),
     /// The daemon has not finished starting, or cannot read its state.
     #[error("the daemon cannot read its state")]
     NotReady,
@@ -170,6 +173,7 @@ impl ApiError {
                 Shown::new(S::CONFLICT, "idempotency_running", "Still being carried out")
                     .hint("send the same request again in a moment")
             }
+            Self::UpgradeMissing(_) => Shown::new(S::UPGRADE_REQUIRED, "upgrade_missing", "Upgrade required"),
             Self::NotReady => Shown::new(S::SERVICE_UNAVAILABLE, "not_ready", "Not ready"),
             Self::NoRule(_) => Shown::new(S::INTERNAL_SERVER_ERROR, "no_rule", "No access rule"),
             Self::Panicked => Shown::new(S::INTERNAL_SERVER_ERROR, "internal", "Internal error")
@@ -229,6 +233,16 @@ fn of_use_case(error: &UseCaseError) -> Shown {
             .hint("read the present state, then follow events from now on (without Last-Event-ID)"),
         UseCaseError::Provider(error) => of_provider(error),
         UseCaseError::Policy { code, .. } => Shown::new(S::CONFLICT, code, "Refused by a budget or a policy"),
+        UseCaseError::OwnHost { .. } => Shown::new(S::CONFLICT, "own_host", "No SSH to the own host")
+            .hint("a terminal on that machine, or `ssh` to it, does the same"),
+        UseCaseError::NoWay(_) => Shown::new(S::CONFLICT, "no_way", "No way to log in")
+            .hint("`capsulectl inventory edit NAME --ssh-user USER --ssh-key FILE` says how to log in"),
+        UseCaseError::Unreached { code: code @ "host_key_changed", .. } => {
+            Shown::new(S::CONFLICT, code, "Host key changed")
+                .hint("find out why; `capsulectl ssh trust NAME` accepts the new key")
+        }
+        UseCaseError::Unreached { code, .. } => Shown::new(S::BAD_GATEWAY, code, "Not reached")
+            .hint("`capsulectl monitor health NAME` shows what the checks say"),
         UseCaseError::Store(error) => of_store(error),
     }
 }
@@ -302,6 +316,9 @@ impl IntoResponse for ApiError {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE || matches!(self, Self::IdempotencyRunning) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::UpgradeMissing(protocol) = self {
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(protocol));
         }
         if self.ends_connection() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -24,6 +24,7 @@ mod server;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod v1;
 
 use std::sync::Arc;
@@ -48,7 +49,7 @@ use self::{
     error::ApiError,
     server::{Limits, Server},
 };
-use crate::context::Context;
+use crate::{context::Context, usecases::remote::Remote};
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -56,6 +57,10 @@ struct Api {
     context: Context,
     /// Ends streams and waits.
     stop: CancellationToken,
+    /// Streams that go on after their request was answered, and changes.
+    tasks: TaskTracker,
+    /// Open shells and tunnels.
+    remote: Remote,
     /// The OpenAPI document.
     document: Arc<str>,
     /// The page that shows it.
@@ -86,14 +91,16 @@ pub async fn serve(context: Context, listener: UnixListener, stop: CancellationT
     }
 }
 
-/// Every route with its layers. `changes` tracks the changes that are being carried out.
+/// Every route with its layers. `changes` tracks the changes that are being carried out, and streams.
 fn router(context: Context, stop: CancellationToken, changes: TaskTracker) -> Router {
     let (routes, mut document) = routes().split_for_parts();
     document::complete(&mut document);
     let operations = Operations::of(&document);
+    let (tasks, remote) = (changes.clone(), Remote::default());
     let changes = Changes::new(context.store.clone(), operations.clone(), changes);
     let document_text = document_text(&document);
-    let api = Api { context, stop, page: page::render(document).into(), document: document_text.into() };
+    let (page, document) = (page::render(document).into(), document_text.into());
+    let api = Api { context, stop, tasks, remote, page, document };
     let layers = ServiceBuilder::new()
         .layer(from_fn(observe::observe))
         .layer(CatchPanicLayer::custom(panicked))

@@ -104,6 +104,10 @@ pub const OPERATIONS: &[(&str, Role)] = &[
     ("delete_account", Role::Admin),
     ("clean_up_history", Role::Admin),
     ("list_audit", Role::Admin),
+    // Operators act on servers and have no shell on them; a tunnel reaches whatever the server does.
+    ("open_xnode_shell", Role::Admin),
+    ("open_xnode_tunnel", Role::Admin),
+    ("open_tunnel_connection", Role::Admin),
 ];
 
 /// The ids of the three groups on this machine; a group that does not exist gives nobody a role.

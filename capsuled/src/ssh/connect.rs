@@ -1,10 +1,18 @@
 //! From a destination to an authenticated session: resolve, connect, banner, key exchange, authentication,
 //! each within its deadline, through as many jump hosts as the destination names.
 
-use std::{borrow::Cow, future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    future::Future,
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use russh::{
-    Preferred, SshId,
+    Channel, ChannelOpenFailure, ChannelStream, Preferred, SshId,
     client::{self, AuthResult},
     keys::{
         HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate,
@@ -12,8 +20,9 @@ use russh::{
     },
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, DuplexStream, copy_bidirectional, duplex},
     net::{TcpStream, lookup_host},
+    sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
@@ -28,8 +37,30 @@ use super::{
 /// authentication banner a little more. What is left of it serves keepalives of the idle session.
 const HANDSHAKE_BYTES: u64 = 256 * 1024;
 
-/// Receive window of a channel. It bounds what a node can have under way to us.
-const WINDOW_BYTES: u32 = 64 * 1024;
+/// How much a node may send on a channel before it hears that more is welcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Window {
+    /// 64 KiB, for commands with little output.
+    Command,
+    /// 2 MiB, as OpenSSH has it, so that distance alone does not slow a stream down.
+    Stream,
+}
+
+impl Window {
+    const fn bytes(self) -> u32 {
+        match self {
+            Self::Command => 64 * 1024,
+            Self::Stream => 2 * 1024 * 1024,
+        }
+    }
+}
+
+/// The largest packet a node may send.
+const PACKET_BYTES: u32 = 32 * 1024;
+
+/// What may be under way each way between a session and its jump host's; used only as needed. Several times what
+/// OpenSSH lets a channel send ahead (2 MiB).
+const BETWEEN_SESSIONS: usize = 16 * 1024 * 1024;
 
 /// A keepalive follows this much silence of the server; the connection is given up after three of them.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -43,6 +74,25 @@ const MAX_AGENT_KEYS: usize = 6;
 /// # Errors
 /// Every [`SshError`] that is not about a command; [`SshError::Jump`] when a host before the node failed.
 pub async fn connect(destination: &Destination, limits: Limits) -> Result<Session, SshError> {
+    connect_with(destination, limits, Window::Command).await
+}
+
+/// As [`connect`], for shells and tunnels: their channels carry as much as they like, so what a command may
+/// cause does not bound them.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_for_streams(destination: &Destination, limits: Limits) -> Result<Session, SshError> {
+    let session = connect_with(destination, limits, Window::Stream).await?;
+    session.allow(u64::MAX);
+    Ok(session)
+}
+
+async fn connect_with(
+    destination: &Destination,
+    limits: Limits,
+    window: Window,
+) -> Result<Session, SshError> {
     let hops = destination.hops();
     if hops.len() > MAX_HOPS {
         return Err(SshError::TooManyHops);
@@ -50,25 +100,33 @@ pub async fn connect(destination: &Destination, limits: Limits) -> Result<Sessio
     let (node, jumps) = hops.split_last().ok_or(SshError::TooManyHops)?;
     let mut via = None;
     for jump in jumps {
-        let session = connect_hop(jump, via, limits).await;
+        let session = connect_hop(jump, via, limits, window).await;
         via = Some(session.map_err(|source| match source {
             already @ SshError::Jump { .. } => already,
             source => SshError::Jump { host: jump.host.clone(), source: Box::new(source) },
         })?);
     }
-    connect_hop(node, via, limits).await
+    connect_hop(node, via, limits, window).await
 }
 
-async fn connect_hop(hop: &Destination, via: Option<Session>, limits: Limits) -> Result<Session, SshError> {
+async fn connect_hop(
+    hop: &Destination,
+    via: Option<Session>,
+    limits: Limits,
+    window: Window,
+) -> Result<Session, SshError> {
     let key = match &hop.auth {
         Auth::Key(pem) => Some(parse_private_key(pem)?),
         Auth::Agent(_) => None,
     };
     let mut greeted = match &via {
-        None => shake_hands(connect_tcp(hop, limits).await?, hop.pinned.as_deref(), limits.handshake).await?,
+        None => {
+            let stream = connect_tcp(hop, limits).await?;
+            shake_hands(stream, hop.pinned.as_deref(), window, limits.handshake).await?
+        }
         Some(jump) => {
-            let tunnel = jump.tunnel(hop, limits.connect).await?;
-            shake_hands(tunnel, hop.pinned.as_deref(), limits.handshake).await?
+            let tunnel = apart(jump.tunnel(&hop.host, hop.port, limits.connect).await?);
+            shake_hands(tunnel, hop.pinned.as_deref(), window, limits.handshake).await?
         }
     };
     let login = async {
@@ -85,17 +143,31 @@ async fn connect_hop(hop: &Destination, via: Option<Session>, limits: Limits) ->
     Ok(Session::new(greeted, hop.login_digest(), limits, via))
 }
 
+/// The channel through a jump host, with room between it and the session over it. Without, the two wait for each
+/// other: a session that writes does not read meanwhile; then the jump host's session cannot hand on what came,
+/// stops, and never sees the word that the writing may go on. The copying ends with either end.
+fn apart(mut channel: ChannelStream<client::Msg>) -> DuplexStream {
+    let (ours, mut theirs) = duplex(BETWEEN_SESSIONS);
+    tokio::spawn(async move {
+        // How it ended is seen by the session.
+        let _ = copy_bidirectional(&mut theirs, &mut channel).await;
+    });
+    ours
+}
+
 /// A transport after the key exchange; the connection ends when this is dropped.
 pub(super) struct Greeted {
     pub(super) handle: client::Handle<Gatekeeper>,
     pub(super) leash: Leash,
     pub(super) host_key: String,
+    pub(super) visitors: Visitors,
 }
 
 /// Exchanges banners and keys, and checks the host key.
 pub(super) async fn shake_hands<S>(
     stream: S,
     pinned: Option<&str>,
+    window: Window,
     limit: Duration,
 ) -> Result<Greeted, SshError>
 where
@@ -105,7 +177,7 @@ where
     let mut stream = stream;
     let heard = timeout_at(until, read_banner(&mut stream)).await;
     let heard = heard.map_err(|_| SshError::TimedOut { stage: Stage::Banner })??;
-    exchange_keys(stream, heard.replay, pinned, until).await
+    exchange_keys(stream, heard.replay, pinned, window, until).await
 }
 
 /// Exchanges keys on a transport whose banner has been read already and is replayed.
@@ -113,18 +185,20 @@ pub(super) async fn exchange_keys<S>(
     stream: S,
     replay: Vec<u8>,
     pinned: Option<&str>,
+    window: Window,
     until: Instant,
 ) -> Result<Greeted, SshError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let pinned = pinned.map(parse_public_key).transpose()?;
-    let config = client_config(pinned.as_ref());
+    let config = client_config(pinned.as_ref(), window);
     let leash = Leash::new(HANDSHAKE_BYTES);
     let unless_done = leash.cut_on_drop();
     let guarded = Guarded::new(stream, replay, leash.clone());
     let (seen, host_key) = tokio::sync::oneshot::channel();
-    let gatekeeper = Gatekeeper { trusted: pinned, seen: Some(seen) };
+    let visitors = Visitors::default();
+    let gatekeeper = Gatekeeper { trusted: pinned, seen: Some(seen), visitors: visitors.clone() };
     let shaken = timeout_at(until, client::connect_stream(Arc::new(config), guarded, gatekeeper)).await;
     let handle = match shaken {
         Err(_) => return Err(SshError::TimedOut { stage: Stage::KeyExchange }),
@@ -135,10 +209,10 @@ where
     let host_key =
         host_key.await.map_err(|_| SshError::protocol(Stage::KeyExchange, "no host key was offered"))?;
     unless_done.disarm();
-    Ok(Greeted { handle, leash, host_key })
+    Ok(Greeted { handle, leash, host_key, visitors })
 }
 
-fn client_config(pinned: Option<&PublicKey>) -> client::Config {
+fn client_config(pinned: Option<&PublicKey>, window: Window) -> client::Config {
     let preferred = Preferred {
         key: Cow::Owned(preferred_host_keys(pinned)),
         compression: Cow::Borrowed(&[russh::compression::NONE]),
@@ -146,8 +220,8 @@ fn client_config(pinned: Option<&PublicKey>) -> client::Config {
     };
     client::Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-Capsule_", env!("CARGO_PKG_VERSION")))),
-        window_size: WINDOW_BYTES,
-        maximum_packet_size: WINDOW_BYTES / 2,
+        window_size: window.bytes(),
+        maximum_packet_size: PACKET_BYTES,
         channel_buffer_size: 32,
         preferred,
         keepalive_interval: Some(KEEPALIVE),
@@ -161,7 +235,11 @@ fn client_config(pinned: Option<&PublicKey>) -> client::Config {
 pub(super) struct Gatekeeper {
     trusted: Option<PublicKey>,
     seen: Option<tokio::sync::oneshot::Sender<String>>,
+    visitors: Visitors,
 }
+
+/// Where connections go that the node takes for us; nowhere until somebody asked it to listen.
+pub(super) type Visitors = Arc<OnceLock<mpsc::Sender<Channel<client::Msg>>>>;
 
 /// Why the key exchange ended early.
 #[derive(Debug)]
@@ -197,6 +275,28 @@ impl client::Handler for Gatekeeper {
             let _ = seen.send(offered);
         }
         Ok(true)
+    }
+
+    // russh lets in whatever a server opens unless it is told otherwise.
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        channel: Channel<client::Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: client::ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Refusal> {
+        match self.visitors.get().map(mpsc::Sender::try_reserve) {
+            None => reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await,
+            Some(Err(_)) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+            Some(Ok(place)) => {
+                reply.accept().await;
+                place.send(channel);
+            }
+        }
+        Ok(())
     }
 }
 

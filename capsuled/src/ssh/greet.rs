@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     SshError, Stage,
-    connect::{connect_address, exchange_keys},
+    connect::{Window, connect_address, exchange_keys},
     text::printable,
 };
 
@@ -58,7 +58,7 @@ pub async fn greet(
     }
     let heard = timeout_at(until, read_banner(&mut stream)).await;
     let heard = heard.map_err(|_| SshError::TimedOut { stage: Stage::Banner })??;
-    let greeted = exchange_keys(stream, heard.replay, pinned, until).await?;
+    let greeted = exchange_keys(stream, heard.replay, pinned, Window::Command, until).await?;
     greeted.leash.cut();
     Ok(Greeting { banner: heard.banner, host_key: Some(greeted.host_key) })
 }

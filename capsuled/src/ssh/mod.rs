@@ -16,6 +16,7 @@ mod error;
 mod greet;
 mod keys;
 mod pool;
+mod remote;
 mod session;
 mod stream;
 mod text;
@@ -26,7 +27,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use command::{Command, Output, Script};
-pub use connect::connect;
+pub use connect::{connect, connect_for_streams};
 pub use destination::{Auth, Destination, Limits, MAX_HOPS};
 pub use error::{SshError, Stage};
 pub use greet::{Greeting, greet};
@@ -34,5 +35,6 @@ pub use keys::{
     KeyError, fingerprint, generate, normalise_public_key, same_public_key, validate_private_key,
 };
 pub use pool::{Pool, PoolLimits, Pooled};
+pub use remote::{Asked, Connection, Listener, Seen, Shell, ShellInput, ShellOutput};
 pub use session::{Remote, Session};
 pub use text::printable;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use capsule_api::Host;
 use russh::{
     Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelStream, Disconnect,
     client::{Handle, Msg},
@@ -16,7 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Command, Destination, Limits, Output, SshError, Stage,
-    connect::{Gatekeeper, Greeted, within},
+    connect::{Gatekeeper, Greeted, Visitors, within},
     keys::same_public_key,
     stream::Leash,
 };
@@ -53,11 +54,12 @@ pub trait Remote {
 /// An authenticated connection to a node. Dropping it ends the connection at once; several commands may run
 /// over it at the same time.
 pub struct Session {
-    handle: Handle<Gatekeeper>,
+    pub(super) handle: Handle<Gatekeeper>,
     leash: Leash,
     host_key: String,
     login: [u8; 32],
-    limits: Limits,
+    pub(super) visitors: Visitors,
+    pub(super) limits: Limits,
     retired: AtomicBool,
     running: AtomicU64,
     via: Option<Box<Session>>,
@@ -80,9 +82,9 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(super) fn new(greeted: Greeted, login: [u8; 32], limits: Limits, via: Option<Session>) -> Self {
-        let Greeted { handle, leash, host_key } = greeted;
+        let Greeted { handle, leash, host_key, visitors } = greeted;
         let (retired, running) = (AtomicBool::new(false), AtomicU64::new(0));
-        Self { handle, leash, host_key, login, limits, retired, running, via: via.map(Box::new) }
+        Self { handle, leash, host_key, login, visitors, limits, retired, running, via: via.map(Box::new) }
     }
 
     /// The host key the node proved to have, in OpenSSH form: to be pinned at the first contact.
@@ -101,6 +103,11 @@ impl Session {
         !self.handle.is_closed()
             && !self.retired.load(Ordering::Relaxed)
             && self.via().is_none_or(Session::is_usable)
+    }
+
+    /// Waits until the connection has ended, whoever ended it.
+    pub async fn ended(&self) {
+        self.leash.ended().await;
     }
 
     /// Says good-bye and waits until the connection has ended, at most two seconds per hop.
@@ -133,31 +140,31 @@ impl Session {
         1 + self.via().map_or(0, Session::hops)
     }
 
-    /// A connection from this host to the next one.
+    /// A connection from this host to another one.
     pub(super) async fn tunnel(
         &self,
-        next: &Destination,
+        host: &Host,
+        port: u16,
         limit: Duration,
     ) -> Result<ChannelStream<Msg>, SshError> {
-        let address = format!("{}:{}", next.host, next.port);
-        let opened =
-            self.handle.channel_open_direct_tcpip(next.host.as_str(), next.port.into(), "127.0.0.1", 0);
+        let address = format!("{host}:{port}");
+        let opened = self.handle.channel_open_direct_tcpip(host.as_str(), port.into(), "127.0.0.1", 0);
         match within(limit, Stage::Connect, opened).await? {
             Ok(channel) => Ok(channel.into_stream()),
             Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) => {
                 let source =
-                    io::Error::new(io::ErrorKind::HostUnreachable, "the jump host gets no connection to it");
+                    io::Error::new(io::ErrorKind::HostUnreachable, "the server before it gets no connection");
                 Err(SshError::Unreachable { address, source })
             }
             Err(russh::Error::ChannelOpenFailure(_)) => {
-                Err(SshError::protocol(Stage::Connect, "the jump host does not forward connections"))
+                Err(SshError::protocol(Stage::Connect, "the server before it does not forward connections"))
             }
             Err(other) => Err(SshError::from_russh(other, Stage::Connect)),
         }
     }
 
     /// Lets in what `commands` running commands may cause, here and on every hop under it.
-    fn allow(&self, bytes: u64) {
+    pub(super) fn allow(&self, bytes: u64) {
         self.leash.allow(bytes);
         if let Some(via) = self.via() {
             via.allow(bytes.saturating_mul(2));
@@ -166,7 +173,7 @@ impl Session {
 
     /// A channel for a command. sshd counts a command against `MaxSessions` until it has cleaned up behind
     /// it, a moment after it told us of its end, so a refusal is believed only when it persists.
-    async fn open(&self, until: Instant) -> Result<Channel<Msg>, SshError> {
+    pub(super) async fn open(&self, until: Instant) -> Result<Channel<Msg>, SshError> {
         let until = until.min(Instant::now() + self.limits.connect);
         let opened = timeout_at(until, async {
             for pause in REFUSED_PAUSES {

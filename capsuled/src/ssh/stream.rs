@@ -23,12 +23,14 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 pub(super) struct Leash {
     allowance: Arc<AtomicU64>,
     cut: CancellationToken,
+    ended: CancellationToken,
 }
 
 impl Leash {
     /// A leash that lets `allowance` bytes in.
     pub(super) fn new(allowance: u64) -> Self {
-        Self { allowance: Arc::new(AtomicU64::new(allowance)), cut: CancellationToken::new() }
+        let (cut, ended) = (CancellationToken::new(), CancellationToken::new());
+        Self { allowance: Arc::new(AtomicU64::new(allowance)), cut, ended }
     }
 
     /// Makes sure that at least `bytes` more may come in. Not cumulative, so that sessions which are used
@@ -40,6 +42,11 @@ impl Leash {
     /// Ends the transport: pending and later reads and writes fail.
     pub(super) fn cut(&self) {
         self.cut.cancel();
+    }
+
+    /// Waits until nobody holds the transport any more: the conversation over it has ended, whoever ended it.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Ends the transport unless the guard is disarmed.
@@ -60,6 +67,8 @@ impl Leash {
 
 /// A transport on a [`Leash`], which first replays the bytes that were read while looking for the banner.
 pub(super) struct Guarded<S> {
+    /// Dropped with the transport.
+    _ended: DropGuard,
     inner: S,
     replay: Vec<u8>,
     leash: Leash,
@@ -72,7 +81,8 @@ pub(super) struct Guarded<S> {
 impl<S> Guarded<S> {
     pub(super) fn new(inner: S, replay: Vec<u8>, leash: Leash) -> Self {
         let cut = || Box::pin(leash.cut.clone().cancelled_owned());
-        Self { inner, replay, read_cut: cut(), write_cut: cut(), leash }
+        let _ended = leash.ended.clone().drop_guard();
+        Self { _ended, inner, replay, read_cut: cut(), write_cut: cut(), leash }
     }
 
     fn poll_write_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {

@@ -25,6 +25,7 @@ pub mod problems;
 pub mod reaching;
 pub mod reconcile;
 pub mod remediation;
+pub mod remote;
 pub mod settings;
 pub mod telling;
 pub mod templates;
@@ -135,6 +136,24 @@ pub enum UseCaseError {
         /// The stable word for it.
         code: &'static str,
         /// Which limit, and by how much.
+        reason: String,
+    },
+    /// The own host is measured without SSH, so there is no way to log in to it.
+    #[error("`{name}` is the host the daemon runs on: there is no SSH to it")]
+    OwnHost {
+        /// Its name.
+        name: String,
+    },
+    /// The inventory does not say how to log in.
+    #[error("{0}")]
+    NoWay(String),
+    /// An xNode was not reached by SSH, or not what lies behind it. `code` is stable: `host_key_changed`,
+    /// `unreached`.
+    #[error("{reason}")]
+    Unreached {
+        /// The stable word for it.
+        code: &'static str,
+        /// Which one and why.
         reason: String,
     },
     /// The database.

@@ -10,5 +10,6 @@ mod inventory;
 mod reconcile;
 mod records;
 mod refusals;
+mod remote;
 mod roles;
 mod templates;

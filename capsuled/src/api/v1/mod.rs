@@ -11,6 +11,7 @@ mod providers;
 mod reconcile;
 mod records;
 mod remediations;
+mod remote;
 mod server;
 mod settings;
 mod templates;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(costs::routes())
         .merge(records::routes())
         .merge(remediations::routes())
+        .merge(remote::routes())
         .merge(operations::routes())
         .merge(providers::routes())
         .merge(reconcile::routes())
