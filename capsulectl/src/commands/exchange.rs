@@ -63,13 +63,14 @@ async fn write(session: &Session, file: Option<&Path>, query: ExportQuery) -> Re
 
 /// `import`.
 pub async fn import(session: &Session, args: &ImportArgs) -> Result<Outcome> {
-    let request = ImportRequest { csv: read(&args.file)?, dry_run: args.dry_run };
+    let request =
+        ImportRequest { text: read(&args.file)?, dry_run: args.dry_run, ..ImportRequest::default() };
     let answer = session.client.post("/v1/inventory/import", &request).await?;
     if !session.out.is_for_people() {
         session.out.one(&answer, &REPORT, |_, _| {})?;
         return Ok(Outcome::Done);
     }
-    let ImportReport { rows, created, changed, unchanged } = answer.parse()?;
+    let ImportReport { rows, created, changed, unchanged, .. } = answer.parse()?;
     let counts = format!("{rows} rows: {created} added, {changed} changed, {unchanged} as before");
     if args.dry_run {
         session.out.note(&format!("{counts} (nothing was done)"));
