@@ -36,7 +36,11 @@ impl Reader<'_> {
                             Some("") => {}
                             Some(text) => _ = fields.insert(name.clone(), SecretString::from(text)),
                             None => {
-                                faults.add(value.line, format!("{}.{}", clip(provider), clip(name)), "it must be text");
+                                faults.add(
+                                    value.line,
+                                    format!("{}.{}", clip(provider), clip(name)),
+                                    "it must be text",
+                                );
                             }
                         }
                     }
@@ -68,12 +72,25 @@ impl Reader<'_> {
         }
         for name in ["api_endpoint", "timeout", "max_retries", "log_level"] {
             if of.get(name).is_some() {
-                self.leave(file, None, name, "it is not used any more; `provider configure` sets it by account");
+                self.leave(
+                    file,
+                    None,
+                    name,
+                    "it is not used any more; `provider configure` sets it by account",
+                );
             }
         }
-        let known =
-            ["region", "default_region", "default_ssh_key", "api_key", "api_secret", "api_endpoint", "timeout",
-                "max_retries", "log_level"];
+        let known = [
+            "region",
+            "default_region",
+            "default_ssh_key",
+            "api_key",
+            "api_secret",
+            "api_endpoint",
+            "timeout",
+            "max_retries",
+            "log_level",
+        ];
         self.leave_unknown(file, of, &known);
     }
 }

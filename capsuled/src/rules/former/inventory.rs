@@ -13,8 +13,18 @@ use crate::rules::records::{
 
 /// What an entry may say; anything else is named as left.
 const FIELDS: &[&str] = &[
-    "id", "name", "provider", "template", "status", "ip_address", "ssh_port", "region", "deployed_at",
-    "cost_hourly", "tags", "metadata",
+    "id",
+    "name",
+    "provider",
+    "template",
+    "status",
+    "ip_address",
+    "ssh_port",
+    "region",
+    "deployed_at",
+    "cost_hourly",
+    "tags",
+    "metadata",
 ];
 /// A server at more than a million dollars an hour is a mistyped one.
 const HIGHEST_HOURLY: f64 = 1_000_000.0;
@@ -29,7 +39,11 @@ impl Reader<'_> {
             Some(Value::Map(fields)) => fields.iter().map(|(id, node)| (Some(id.as_str()), node)).collect(),
             Some(Value::List(items)) => items.iter().map(|node| (None, node)).collect(),
             Some(_) => {
-                faults.add(of.get("xnodes").map_or(1, |node| node.line), "xnodes", "it must be a mapping or a list");
+                faults.add(
+                    of.get("xnodes").map_or(1, |node| node.line),
+                    "xnodes",
+                    "it must be a mapping or a list",
+                );
                 Vec::new()
             }
             None => Vec::new(),
@@ -71,7 +85,11 @@ impl Reader<'_> {
         let hourly = faults.number(of, "cost_hourly", 0.0, HIGHEST_HOURLY).map(dollars);
         record.hourly_cost = Some(hourly);
         let port = faults.number(of, "ssh_port", 1.0, 65_535.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within 1 to 65,535")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is within 1 to 65,535"
+        )]
         let port = port.map(|port| port as u16);
         record.ssh_port = port;
         record.tags = Some(faults.words::<Tag>(of, "tags"));
@@ -102,7 +120,8 @@ impl Reader<'_> {
     fn life(&mut self, of: &Node, present: &BTreeSet<String>, faults: &mut Faults) {
         let before = faults.found.len();
         let id = faults.needed(of, "xnode_id").map(str::to_owned);
-        let deployed_at = faults.needed(of, "deployed_at").and_then(|_| self.moment(of, "deployed_at", faults));
+        let deployed_at =
+            faults.needed(of, "deployed_at").and_then(|_| self.moment(of, "deployed_at", faults));
         let terminated_at = self.moment(of, "terminated_at", faults);
         let hours = faults.number(of, "uptime_hours", 0.0, LONGEST_HOURS);
         let cost = faults.number(of, "total_cost", 0.0, HIGHEST_TOTAL).map(dollars).unwrap_or_default();

@@ -22,7 +22,8 @@ use super::records::{
 };
 
 /// Profiles and NixOS sets come with later work.
-const NO_PROFILES: &str = "this version has no profiles: keep the directory and migrate again with one that has";
+const NO_PROFILES: &str =
+    "this version has no profiles: keep the directory and migrate again with one that has";
 
 /// What a directory says.
 #[derive(Debug, Default)]

@@ -12,17 +12,36 @@ use crate::rules::{
 };
 
 const FIELDS: &[&str] = &[
-    "enabled", "check_interval_seconds", "ping_timeout", "ssh_timeout", "http_timeout",
-    "cpu_warning_threshold", "cpu_critical_threshold", "memory_warning_threshold",
-    "memory_critical_threshold", "disk_warning_threshold", "disk_critical_threshold", "console_alerts",
-    "email_alerts", "webhook_alerts", "slack_alerts", "email_recipients", "webhook_url", "slack_webhook_url",
-    "auto_restart_on_failure", "auto_scale_on_high_load",
+    "enabled",
+    "check_interval_seconds",
+    "ping_timeout",
+    "ssh_timeout",
+    "http_timeout",
+    "cpu_warning_threshold",
+    "cpu_critical_threshold",
+    "memory_warning_threshold",
+    "memory_critical_threshold",
+    "disk_warning_threshold",
+    "disk_critical_threshold",
+    "console_alerts",
+    "email_alerts",
+    "webhook_alerts",
+    "slack_alerts",
+    "email_recipients",
+    "webhook_url",
+    "slack_webhook_url",
+    "auto_restart_on_failure",
+    "auto_scale_on_high_load",
 ];
 
 impl Reader<'_> {
     pub(super) fn monitoring(&mut self, file: &str, of: &Node, faults: &mut Faults) {
         let seconds = |field: &str, most: f64, faults: &mut Faults| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within the bounds")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is within the bounds"
+            )]
             faults.number(of, field, 0.1, most).map(|seconds| (seconds * 1_000.0).round() as u64)
         };
         let mut share = |resource: &str, level: &str| {
@@ -57,12 +76,14 @@ impl Reader<'_> {
         }
         self.channels(file, of, faults);
         if of.get("enabled").is_some() && !faults.flag(of, "enabled") {
-            let reason = "watching has no switch: `inventory edit NAME --status stopped` ends it for a server";
+            let reason =
+                "watching has no switch: `inventory edit NAME --status stopped` ends it for a server";
             self.leave(file, None, "enabled: false", reason);
         }
         for name in ["auto_restart_on_failure", "auto_scale_on_high_load"] {
             if faults.flag(of, name) {
-                let reason = "nothing acts by itself after a migration: `remediation --help` says how to allow it";
+                let reason =
+                    "nothing acts by itself after a migration: `remediation --help` says how to allow it";
                 self.leave(file, of.get(name).map(|node| node.line), name, reason);
             }
         }
@@ -109,7 +130,8 @@ impl Reader<'_> {
             };
             add(line("email_recipients"), "email", false, ChannelTarget::Email(target), None);
             if wanted {
-                let reason = "made and switched off, because no mail server is named: `channel edit email --help`";
+                let reason =
+                    "made and switched off, because no mail server is named: `channel edit email --help`";
                 self.leave(file, Some(line("email_recipients")), "email_alerts", reason);
             }
         }
@@ -152,12 +174,7 @@ impl Reader<'_> {
     }
 
     /// Looks at every entry of a mapping from servers to lists, and counts them.
-    fn remembered(
-        &self,
-        of: &Node,
-        faults: &mut Faults,
-        look: impl Fn(&Self, &Node, &mut Faults),
-    ) -> usize {
+    fn remembered(&self, of: &Node, faults: &mut Faults, look: impl Fn(&Self, &Node, &mut Faults)) -> usize {
         let mut count = 0;
         for (xnode, _) in of.fields() {
             for (at, entry) in faults.list(of, xnode).iter().enumerate() {

@@ -10,6 +10,7 @@ mod instances;
 mod providers;
 #[cfg(test)]
 pub mod testing;
+mod untried;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use jiff::SignedDuration;
 pub use change::{create, delete, prove, update};
 pub use instances::{instance, instances};
 pub use providers::{parse_provider, provider, providers};
+pub(super) use untried::{Untried, insert, untried};
 
 use super::UseCaseError;
 use crate::{

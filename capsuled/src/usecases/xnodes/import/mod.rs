@@ -7,6 +7,7 @@ use capsule_api::{
     AccountName, ImportFormat, ImportLeft, ImportReport, ImportRequest, ProviderName, Role, Settings,
 };
 
+use self::plan::Counts;
 pub(in crate::usecases) use self::plan::{Present, carry_out, own_id, plan};
 use super::UseCaseError;
 use crate::{
@@ -59,16 +60,21 @@ pub async fn import(
     if MOST_ROWS < records.len() {
         return Err(UseCaseError::invalid("text", "there may be at most 100,000 servers"));
     }
-    let report = if request.dry_run {
-        plan(context, by, &global, &present, &records).map_err(|faults| refused("text", &faults))?.report
-    } else {
-        let target = format!("{} rows", records.len());
-        let report = write(context, by, global, records, target).await?;
-        context.wakes.inventory_changed();
-        report
-    };
     let left = left.into_iter().take(MOST_LEFT).map(shown).collect();
-    Ok(ImportReport { left, identity_files, ..report })
+    let report = ImportReport { left, identity_files, ..ImportReport::default() };
+    if request.dry_run {
+        let plan =
+            plan(context, by, &global, &present, &records).map_err(|faults| refused("text", &faults))?;
+        return Ok(counted(report, plan.counts));
+    }
+    let report = write(context, by, global, records, report).await?;
+    context.wakes.inventory_changed();
+    Ok(report)
+}
+
+fn counted(report: ImportReport, counts: Counts) -> ImportReport {
+    let Counts { rows, created, changed } = counts;
+    ImportReport { rows, created, changed, unchanged: rows - created - changed, ..report }
 }
 
 fn read(
@@ -104,8 +110,9 @@ async fn write(
     by: &Caller,
     global: Settings,
     records: Vec<Record>,
-    target: String,
+    report: ImportReport,
 ) -> Result<ImportReport, UseCaseError> {
+    let target = format!("{} rows", records.len());
     let (planner, actor) = (context.clone(), by.clone());
     context
         .store
@@ -114,7 +121,8 @@ async fn write(
                 let present =
                     Present::of(store::xnodes::list_in(tx).await?, store::costs::deployed_in(tx).await?);
                 let plan = plan(&planner, &actor, &global, &present, &records);
-                carry_out(tx, plan.map_err(|faults| refused("text", &faults))?).await
+                let plan = plan.map_err(|faults| refused("text", &faults))?;
+                Ok(counted(report, carry_out(tx, plan).await?))
             })
         })
         .await
@@ -136,6 +144,7 @@ pub(in crate::usecases) fn refused(field: &str, faults: &[Fault]) -> UseCaseErro
     UseCaseError::invalid(field, format!("{}{tail}", named.join("; ")))
 }
 
-fn shown(left: Left) -> ImportLeft {
+/// What was left, as the API shows it.
+pub(in crate::usecases) fn shown(left: Left) -> ImportLeft {
     ImportLeft { place: left.spot.map(|spot| spot.to_string()), what: left.what, reason: left.reason }
 }

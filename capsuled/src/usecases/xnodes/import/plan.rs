@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use capsule_api::{
-    AccountName, EventKind, ImportReport, InstanceRef, Placement, Settings, SshAccessCreate, XNode,
-    XNodeCreate, XNodeId, XNodeName,
+    AccountName, EventKind, InstanceRef, Placement, Settings, SshAccessCreate, XNode, XNodeCreate, XNodeId,
+    XNodeName,
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -27,7 +27,18 @@ pub(in crate::usecases) struct Plan {
     changed: Vec<(StoredXNode, StoredXNode)>,
     deployed: Vec<(XNodeId, Timestamp)>,
     /// How many of each.
-    pub report: ImportReport,
+    pub counts: Counts,
+}
+
+/// What a plan does to how many xNodes; the others are so already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::usecases) struct Counts {
+    /// Records.
+    pub rows: u32,
+    /// Added.
+    pub created: u32,
+    /// Changed.
+    pub changed: u32,
 }
 
 /// The inventory before an import.
@@ -59,7 +70,7 @@ impl Present {
     }
 
     /// The xNode a record is about: by where it is at a provider, by id, otherwise by name.
-    fn find(&self, record: &Record) -> Option<&StoredXNode> {
+    pub fn find(&self, record: &Record) -> Option<&StoredXNode> {
         let placed = || {
             let placement = record.placement.as_ref()?;
             let place = (placement.account.clone(), placement.instance.clone());
@@ -92,15 +103,11 @@ pub(in crate::usecases) fn plan(
     present: &Present,
     records: &[Record],
 ) -> Result<Plan, Vec<Fault>> {
-    let mut plan = Plan {
-        created: Vec::new(),
-        changed: Vec::new(),
-        deployed: Vec::new(),
-        report: ImportReport::default(),
-    };
+    let mut plan =
+        Plan { created: Vec::new(), changed: Vec::new(), deployed: Vec::new(), counts: Counts::default() };
     let (mut faults, mut spots, mut after) = (Vec::new(), HashMap::new(), HashMap::new());
     for record in records {
-        plan.report.rows += 1;
+        plan.counts.rows += 1;
         let known = present.find(record);
         let made = match known {
             Some(stored) => apply(context, by, record, stored),
@@ -144,9 +151,8 @@ pub(in crate::usecases) fn plan(
     let redated = plan.deployed.iter().map(|(id, _)| *id).filter(|id| present.by_id.contains_key(id));
     let changed: HashSet<XNodeId> =
         plan.changed.iter().map(|(_, after)| after.xnode.id).chain(redated).collect();
-    plan.report.created = count(plan.created.len());
-    plan.report.changed = count(changed.len());
-    plan.report.unchanged = plan.report.rows - plan.report.created - plan.report.changed;
+    plan.counts.created = count(plan.created.len());
+    plan.counts.changed = count(changed.len());
     Ok(plan)
 }
 
@@ -302,7 +308,7 @@ fn clashes(all: &[&XNode], spots: &HashMap<XNodeId, &Spot>) -> Vec<Fault> {
 }
 
 /// Writes what is planned, in the transaction in which it was planned.
-pub(in crate::usecases) async fn carry_out(tx: &mut Tx, plan: Plan) -> Result<ImportReport, UseCaseError> {
+pub(in crate::usecases) async fn carry_out(tx: &mut Tx, plan: Plan) -> Result<Counts, UseCaseError> {
     for mut stored in plan.created {
         if store::xnodes::insert(tx, &stored).await?.is_none() {
             return Err(UseCaseError::NameTaken { what: WHAT, name: stored.xnode.name.to_string() });
@@ -320,5 +326,5 @@ pub(in crate::usecases) async fn carry_out(tx: &mut Tx, plan: Plan) -> Result<Im
     for (id, at) in plan.deployed {
         store::costs::set_deployed_at(tx, id, at).await?;
     }
-    Ok(plan.report)
+    Ok(plan.counts)
 }
