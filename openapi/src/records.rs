@@ -109,8 +109,10 @@ pub struct ImportReport {
     /// xNodes that were so already.
     pub unchanged: u32,
     /// What was not taken over, at most 1,000.
+    #[serde(default)]
     pub left: Vec<ImportLeft>,
     /// The private keys that an OpenSSH configuration names and the request does not hold, as paths.
+    #[serde(default)]
     pub identity_files: Vec<String>,
 }
 

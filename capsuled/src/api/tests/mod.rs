@@ -7,6 +7,7 @@ mod costs;
 mod document;
 mod events;
 mod inventory;
+mod migration;
 mod records;
 mod refusals;
 mod roles;

@@ -94,6 +94,7 @@ impl Reader<'_> {
             let reason = match path {
                 "inventory.json.backup" => "the version before the last change of `inventory.json`",
                 _ if path.starts_with("nixos/") => NO_PROFILES,
+                _ if path.starts_with("monitoring_data/") => "too large to be read along",
                 _ if path.ends_with(".csv") => "`capsulectl import FILE.csv` reads an inventory as CSV",
                 _ => "no file of the earlier Capsule",
             };

@@ -147,7 +147,7 @@ impl Reader<'_> {
             }
         });
         let reason = "history belongs to a check here, and these name none; checks begin theirs now";
-        self.leave(file, None, format!("{count} results"), reason);
+        self.leave(file, None, counted(count, "result"), reason);
     }
 
     pub(super) fn metrics_history(&mut self, file: &str, of: &Node, faults: &mut Faults) {
@@ -158,7 +158,7 @@ impl Reader<'_> {
             }
         });
         let reason = "one day of readings at most, which a first day here replaces";
-        self.leave(file, None, format!("{count} readings"), reason);
+        self.leave(file, None, counted(count, "reading"), reason);
     }
 
     pub(super) fn active_alerts(&mut self, file: &str, of: &Node, faults: &mut Faults) {
@@ -170,7 +170,7 @@ impl Reader<'_> {
             }
         }
         let reason = "what still holds is found and told anew by the first checks";
-        self.leave(file, None, format!("{count} open alerts"), reason);
+        self.leave(file, None, counted(count, "open alert"), reason);
     }
 
     /// Looks at every entry of a mapping from servers to lists, and counts them.
@@ -186,4 +186,8 @@ impl Reader<'_> {
         }
         count
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

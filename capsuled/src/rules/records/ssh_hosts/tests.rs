@@ -1,6 +1,10 @@
 //! Configurations as people have them, and what becomes of them.
 
+use proptest::prelude::*;
+use serde_json::json;
+
 use super::*;
+use crate::rules::records::ssh_config;
 
 fn beside_of<'a>(
     includes: &'a BTreeMap<String, Vec<IncludedFile>>,
@@ -194,4 +198,44 @@ fn keys_are_named_and_taken_only_when_they_are_given() {
     let found = read(text, beside_of(&includes, &keys, &known)).expect("fine");
     assert!(matches!(&found.records[1].ssh_key, Some(SshKeyCreate::Pem(pem)) if pem == "PEM"));
     assert_eq!((found.records[2].ssh_key.clone(), found.left.len()), (None, 0));
+}
+
+proptest! {
+    /// Names, users, ports and jump hosts as an inventory may hold them come back from our own export as they were.
+    #[test]
+    fn our_own_export_is_read_back_as_it_was(
+        hosts in prop::collection::btree_map(
+            "[a-zA-Z0-9][a-zA-Z0-9._-]{0,20}",
+            (
+                prop_oneof!["192\\.0\\.2\\.[1-9]", "[a-z][a-z0-9]{0,8}\\.example\\.org", Just("2001:db8::1".to_owned())],
+                1..=u16::MAX,
+                prop::option::of("[a-z_][a-z0-9_.-]{0,12}"),
+                prop::option::of(prop_oneof!["[a-z]{1,8}@192\\.0\\.2\\.9", "[a-z]{1,8}@h:2[0-9]{3}", "[a-z]{1,8}@\\[2001:db8::9\\]:22"]),
+            ),
+            1..20,
+        )
+    ) {
+        let hosts: Vec<_> = hosts.into_iter().filter(|(_, host)| host.2.as_deref() != Some("git")).collect();
+        prop_assume!(!hosts.is_empty());
+        let fleet: Vec<capsule_api::XNode> = hosts
+            .iter()
+            .map(|(name, (address, port, user, jump))| {
+                let mut xnode = ssh_config::tests::xnode(name);
+                xnode.address = address.parse().expect("an address");
+                xnode.ssh = serde_json::from_value(json!({
+                    "port": port, "user": user, "jump": jump, "key": null, "host_key_fingerprint": null,
+                })).expect("an access");
+                xnode
+            })
+            .collect();
+        let found = reading(&ssh_config::write(&fleet, |_| None)).expect("our own export is fine");
+        prop_assert_eq!(found.records.len(), fleet.len());
+        for (record, xnode) in found.records.iter().zip(&fleet) {
+            prop_assert_eq!(record.name.as_ref(), Some(&xnode.name));
+            prop_assert_eq!(record.address.as_ref(), Some(&xnode.address));
+            prop_assert_eq!(record.ssh_port, Some(xnode.ssh.port));
+            prop_assert_eq!(record.ssh_user.clone().flatten(), xnode.ssh.user.clone());
+            prop_assert_eq!(record.ssh_jump.clone().flatten(), xnode.ssh.jump.clone());
+        }
+    }
 }
