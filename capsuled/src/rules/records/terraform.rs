@@ -3,6 +3,10 @@
 //! Only the attributes named in [`KINDS`] are looked at, so passwords and keys, which states hold in clear, are
 //! never taken; one of those that is marked sensitive is treated as absent. Data sources belong to somebody else.
 
+mod kinds;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -12,6 +16,7 @@ use capsule_api::{
     AccountName, InstanceRef, Label, Placement, ProviderName, Tag, UsdMicros, XNodeName, XNodeStatus,
 };
 
+use self::kinds::{KINDS, Kind};
 use super::{
     document::{self, Faults, Node, Value},
     faults::{Fault, Left, Spot, clip},
@@ -24,133 +29,6 @@ const VERSION: i64 = 4;
 const MOST_TAGS: usize = 32;
 /// How many foreign types of resources are named.
 const NAMED_TYPES: usize = 4;
-
-/// How one type of resource describes a server. Of several attributes the first that says something counts.
-struct Kind {
-    types: &'static [&'static str],
-    provider: ProviderName,
-    /// The part of our instance reference that is fixed for this type.
-    place: &'static str,
-    name: &'static [&'static str],
-    region: &'static [&'static str],
-    plan: &'static str,
-    ipv4: &'static [&'static str],
-    ipv6: &'static [&'static str],
-    /// Reached only from inside, or a DNS name.
-    otherwise: &'static [&'static str],
-    status: &'static str,
-}
-
-const KINDS: &[Kind] = &[
-    Kind {
-        types: &["aws_instance"],
-        provider: ProviderName::Aws,
-        place: "",
-        name: &[],
-        region: &["region"],
-        plan: "instance_type",
-        ipv4: &["public_ip"],
-        ipv6: &["ipv6_addresses"],
-        otherwise: &["public_dns", "private_ip"],
-        status: "instance_state",
-    },
-    Kind {
-        types: &["digitalocean_droplet"],
-        provider: ProviderName::DigitalOcean,
-        place: "",
-        name: &["name"],
-        region: &["region"],
-        plan: "size",
-        ipv4: &["ipv4_address"],
-        ipv6: &["ipv6_address"],
-        otherwise: &["ipv4_address_private"],
-        status: "status",
-    },
-    Kind {
-        types: &["vultr_instance"],
-        provider: ProviderName::Vultr,
-        place: "",
-        name: &["label", "hostname"],
-        region: &["region"],
-        plan: "plan",
-        ipv4: &["main_ip"],
-        ipv6: &["v6_main_ip"],
-        otherwise: &["internal_ip"],
-        status: "power_status",
-    },
-    Kind {
-        types: &["vultr_bare_metal_server"],
-        provider: ProviderName::Vultr,
-        place: "bare-metal",
-        name: &["label", "hostname"],
-        region: &["region"],
-        plan: "plan",
-        ipv4: &["main_ip"],
-        ipv6: &["v6_main_ip"],
-        otherwise: &[],
-        status: "status",
-    },
-    Kind {
-        types: &["linode_instance"],
-        provider: ProviderName::Linode,
-        place: "",
-        name: &["label"],
-        region: &["region"],
-        plan: "type",
-        ipv4: &["ip_address", "ipv4"],
-        ipv6: &["ipv6"],
-        otherwise: &["private_ip_address"],
-        status: "status",
-    },
-    Kind {
-        types: &["scaleway_instance_server"],
-        provider: ProviderName::Scaleway,
-        place: "",
-        name: &["name"],
-        region: &["zone"],
-        plan: "type",
-        ipv4: &["public_ip", "public_ips"],
-        ipv6: &["ipv6_address", "public_ips"],
-        otherwise: &["private_ip"],
-        status: "state",
-    },
-    Kind {
-        types: &["equinix_metal_device", "metal_device", "packet_device"],
-        provider: ProviderName::Equinix,
-        place: "",
-        name: &["hostname"],
-        region: &["metro", "deployed_facility", "facility"],
-        plan: "plan",
-        ipv4: &["access_public_ipv4"],
-        ipv6: &["access_public_ipv6"],
-        otherwise: &["access_private_ipv4"],
-        status: "state",
-    },
-    Kind {
-        types: &["hivelocity_bare_metal_device"],
-        provider: ProviderName::Hivelocity,
-        place: "",
-        name: &["hostname"],
-        region: &["location_name"],
-        plan: "product_id",
-        ipv4: &["primary_ip"],
-        ipv6: &[],
-        otherwise: &[],
-        status: "power_status",
-    },
-    Kind {
-        types: &["hcloud_server"],
-        provider: ProviderName::Hetzner,
-        place: "",
-        name: &["name"],
-        region: &["location", "datacenter"],
-        plan: "server_type",
-        ipv4: &["ipv4_address"],
-        ipv6: &["ipv6_address"],
-        otherwise: &[],
-        status: "status",
-    },
-];
 
 /// Reads a state. Servers of a provider get a placement where one of `accounts` is there: `chosen`, or the only one.
 ///
@@ -554,6 +432,3 @@ fn price(of: &Attributes<'_>) -> Option<UsdMicros> {
     #[expect(clippy::cast_possible_truncation, reason = "it is at most 10^12")]
     Some(UsdMicros((dollars * 1_000_000.0).round() as i64))
 }
-
-#[cfg(test)]
-mod tests;

@@ -202,6 +202,7 @@ fn keys_are_named_and_taken_only_when_they_are_given() {
 
 proptest! {
     /// Names, users, ports and jump hosts as an inventory may hold them come back from our own export as they were.
+    /// (A destination that is also a name of the file means that host to OpenSSH, so none is one here.)
     #[test]
     fn our_own_export_is_read_back_as_it_was(
         hosts in prop::collection::btree_map(
@@ -210,7 +211,7 @@ proptest! {
                 prop_oneof!["192\\.0\\.2\\.[1-9]", "[a-z][a-z0-9]{0,8}\\.example\\.org", Just("2001:db8::1".to_owned())],
                 1..=u16::MAX,
                 prop::option::of("[a-z_][a-z0-9_.-]{0,12}"),
-                prop::option::of(prop_oneof!["[a-z]{1,8}@192\\.0\\.2\\.9", "[a-z]{1,8}@h:2[0-9]{3}", "[a-z]{1,8}@\\[2001:db8::9\\]:22"]),
+                prop::option::of(prop_oneof!["[a-z]{1,8}@192\\.0\\.2\\.9", "[a-z]{1,8}@gw\\.internal:2[0-9]{3}", "[a-z]{1,8}@\\[2001:db8::9\\]:22"]),
             ),
             1..20,
         )
