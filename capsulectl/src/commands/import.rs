@@ -15,7 +15,7 @@ use super::{Session, xnode_fields::read_text};
 use crate::{
     args::exchange::ImportArgs,
     error::{Error, Outcome, Result},
-    output::{Cell, Column, Fit, Sheet, Tone, View, text},
+    output::{Cell, Column, Fit, Icon, Sheet, Tone, View, text},
 };
 
 /// The daemon takes 16 MiB, of which quotation takes a part.
@@ -82,7 +82,8 @@ pub fn leave(sheet: &mut Sheet<'_>, left: &[ImportLeft]) {
     for ImportLeft { place, what, reason } in left {
         let place = place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
         let what = sheet.look.paint(Tone::Warn, &crate::error::one_line(what));
-        sheet.line(&format!("  {what}{place}"));
+        let mark = sheet.look.icon(Icon::Empty);
+        sheet.line(&format!("  {mark} {what}{place}"));
         for line in text::wrap(reason, width.saturating_sub(4)) {
             sheet.line(&format!("    {line}"));
         }

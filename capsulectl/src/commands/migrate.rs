@@ -14,7 +14,7 @@ use crate::{
     args::exchange::MigrateArgs,
     clock,
     error::{Error, Outcome, Result},
-    output::{Cell, Column, Fit, Sheet, Tone, View, text},
+    output::{Cell, Column, Fit, Icon, Sheet, Tone, View, text},
 };
 
 /// The daemon takes 64 MiB, of which quotation takes a part.
@@ -69,7 +69,7 @@ const EMPTY: View<MigrationReport> = View { columns: &[], name: |_| String::new(
 fn show(sheet: &mut Sheet<'_>, file: &MigratedFile) {
     sheet.section(&file.file);
     for line in taken(file) {
-        let line = sheet.look.paint(Tone::Good, &line);
+        let line = sheet.look.paint(Tone::Good, &format!("{} {line}", sheet.look.icon(Icon::Tick)));
         sheet.line(&format!("  {line}"));
     }
     import::leave(sheet, &file.left);
