@@ -323,7 +323,7 @@ fn an_import_is_read_here_and_sent_whole() {
     let sent = world.daemon.fake.changes().pop().expect("sent");
     assert_eq!(
         (sent.line.as_str(), &sent.body),
-        ("POST /v1/inventory/import", &json!({"csv": "name\nweb-1\n", "dry_run": false}))
+        ("POST /v1/inventory/import", &json!({"format": "csv", "text": "name\nweb-1\n", "dry_run": false}))
     );
     assert_eq!(world.sent("import fleet.csv --dry-run").body["dry_run"], true);
     assert_eq!(world.run("import nothing.csv").status.code(), Some(1));

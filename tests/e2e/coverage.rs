@@ -348,6 +348,8 @@ fn reconciling(world: &World, cloud: &FakeCloud, stray: &str) {
 fn costs(world: &World) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("fleet.csv");
+    let old = tempfile::tempdir().expect("a directory");
+    std::fs::write(old.path().join("inventory.json"), "{}").expect("written");
     world.run_all(&[
         "cost-report --by tag",
         "discount set 12.5 --tag web",
@@ -358,6 +360,7 @@ fn costs(world: &World) {
         "cleanup 0 --yes",
         &format!("export {}", file.display()),
         &format!("import {}", file.display()),
+        &format!("migrate {}", old.path().display()),
     ]);
 }
 

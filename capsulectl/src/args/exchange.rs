@@ -1,8 +1,8 @@
-//! `export`, `import`, `ssh-config`.
+//! `export`, `import`, `migrate`, `ssh-config`.
 
 use std::path::PathBuf;
 
-use capsule_api::ExportFormat;
+use capsule_api::{AccountName, ExportFormat, ImportFormat};
 use clap::{Args, Subcommand};
 
 use super::styles::examples;
@@ -43,12 +43,38 @@ impl ExportArgs {
 #[command(after_help = examples!(
     "capsulectl import fleet.csv" => "add and change servers; a second time changes nothing",
     "capsulectl import fleet.csv --dry-run" => "what would change",
-    "capsulectl import - < fleet.csv" => "from standard input",
+    "capsulectl import ~/.ssh/config --with-keys" => "every host of it, with its private key",
+    "terraform state pull | capsulectl import - --format terraform" => "the servers that Terraform made",
 ))]
 pub struct ImportArgs {
     /// The file to read; `-`: standard input
     pub file: PathBuf,
+    /// The form: csv, terraform, ssh-config [default: as the file looks]
+    #[arg(long)]
+    pub format: Option<ImportFormat>,
+    /// With terraform: the account of the servers, where their provider has more than one
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<AccountName>,
+    /// With ssh-config: read the private keys too, for servers that have none
+    #[arg(long)]
+    pub with_keys: bool,
     /// Only say what would change
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `migrate`.
+#[derive(Debug, Args)]
+#[command(after_help = examples!(
+    "capsulectl migrate --dry-run" => "what would be taken of ~/.capsule, and what not",
+    "capsulectl migrate" => "take it; the files stay as they are",
+    "capsulectl migrate /mnt/old/.capsule -o json" => "another directory, the report for a script",
+))]
+pub struct MigrateArgs {
+    /// The directory [default: ~/.capsule]
+    #[arg(value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// Only say what would be taken
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -133,8 +133,10 @@ pub enum Command {
     CleanUp(costs::CleanUpArgs),
     /// Write the inventory for other programs
     Export(exchange::ExportArgs),
-    /// Read an inventory from CSV: all of it or nothing
+    /// Read servers from CSV, Terraform or an SSH configuration: all of it or nothing
     Import(exchange::ImportArgs),
+    /// Take over a directory of the earlier Capsule
+    Migrate(exchange::MigrateArgs),
     /// The inventory as an OpenSSH client configuration
     #[command(name = "ssh-config")]
     SshConfig(exchange::SshConfigArgs),

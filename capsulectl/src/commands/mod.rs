@@ -17,9 +17,11 @@ pub mod events;
 pub mod exchange;
 pub mod health;
 pub mod history;
+pub mod import;
 pub mod inventory;
 pub mod manage;
 pub mod metrics;
+pub mod migrate;
 pub mod names;
 pub mod operations;
 pub mod overview;
@@ -91,7 +93,8 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Stats(_) => history::stats(session).await,
         Command::CleanUp(args) => history::clean_up(session, args.days).await,
         Command::Export(args) => exchange::export(session, &args).await,
-        Command::Import(args) => exchange::import(session, &args).await,
+        Command::Import(args) => import::import(session, &args).await,
+        Command::Migrate(args) => migrate::migrate(session, &args).await,
         Command::SshConfig(args) => exchange::ssh_config(session, &args.action).await,
         Command::Providers(args) => providers::list(session, args.detailed).await,
         Command::Provider(args) => providers::run(session, args.action).await,

@@ -136,9 +136,30 @@ pub fn clip(text: &str, width: usize, look: &Look) -> String {
     text.chars().take(width.saturating_sub(1)).collect::<String>() + mark
 }
 
+/// Lines of at most `width` characters, parted between words; a longer word stays whole.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in crate::error::one_line(text).split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::look::tests::look, *};
+
+    #[test]
+    fn prose_is_parted_between_words() {
+        assert_eq!(wrap("one two  three\nfour", 8), ["one two", "three", "four"]);
+        assert_eq!(wrap("unbreakable a", 4), ["unbreakable", "a"]);
+    }
 
     #[test]
     fn durations_show_their_two_largest_units() {

@@ -1,4 +1,4 @@
-//! Reads request bodies: whole, at most 1 MiB (an import: 16 MiB), within 30 seconds.
+//! Reads request bodies: whole, at most 1 MiB (an import: 16 MiB, a migration: 64), within 30 seconds.
 //!
 //! Done once before any handler, so that no handler can forget the bounds and the idempotency layer can
 //! hash what was sent. A body that announces to be larger is refused before a byte of it is read.
@@ -16,12 +16,17 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use super::{error::ApiError, v1::IMPORT};
+use super::{
+    error::ApiError,
+    v1::{IMPORT, MIGRATION},
+};
 
 /// Largest body we read.
 pub(super) const LARGEST: usize = 1024 * 1024;
 /// Largest import: it is one transaction, so it comes in one request.
 const LARGEST_IMPORT: usize = 16 * 1024 * 1024;
+/// Largest migration: a day of readings of a hundred servers comes with it.
+const LARGEST_MIGRATION: usize = 64 * 1024 * 1024;
 /// How long a body may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -35,7 +40,11 @@ pub(super) async fn read(request: Request, next: Next) -> Result<Response, ApiEr
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced = announced.and_then(|text| text.parse::<usize>().ok());
     let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    let limit = if path == Some(IMPORT) { LARGEST_IMPORT } else { LARGEST };
+    let limit = match path {
+        Some(IMPORT) => LARGEST_IMPORT,
+        Some(MIGRATION) => LARGEST_MIGRATION,
+        _ => LARGEST,
+    };
     if announced.is_some_and(|length| length > limit) {
         return Err(ApiError::BodyTooLarge { limit });
     }

@@ -95,6 +95,7 @@ pub const OPERATIONS: &[(&str, Role)] = &[
     ("set_discount", Role::Operator),
     ("delete_discount", Role::Operator),
     ("import_inventory", Role::Operator),
+    ("migrate_directory", Role::Admin),
     ("create_channel", Role::Admin),
     ("update_channel", Role::Admin),
     ("delete_channel", Role::Admin),

@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod costs;
 pub mod deployments;
 pub mod equivalents;
+pub mod former;
 pub mod health;
 pub mod planning;
 pub mod rate;

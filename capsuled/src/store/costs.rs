@@ -261,6 +261,41 @@ pub async fn deployed_in(tx: &mut Tx) -> Result<Vec<(XNodeId, Timestamp)>, Store
     deployed(tx.connection()).await
 }
 
+/// Puts down a life that is over, as another tool recorded it. `false`: it is there already, nothing changed.
+pub async fn insert_ended(tx: &mut Tx, life: &StoredLifetime) -> Result<bool, StoreError> {
+    let (id, to) = (life.xnode.to_string(), &life.attribution);
+    let (tags, cost) = (to_json(&to.tags), life.earlier_cost.0);
+    let (deployed_at, terminated_at) = (ms(life.deployed_at), life.terminated_at.map(ms));
+    let done = sqlx::query!(
+        "INSERT INTO lifetimes (xnode_id, name, provider, region, template, account, tags, deployed_at,
+            terminated_at, earlier_cost_micros)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (xnode_id) DO NOTHING",
+        id,
+        to.name,
+        to.provider,
+        to.region,
+        to.template,
+        to.account,
+        tags,
+        deployed_at,
+        terminated_at,
+        cost
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes what was spent on an xNode before its first interval.
+pub async fn set_earlier_cost(tx: &mut Tx, xnode: XNodeId, cost: UsdMicros) -> Result<(), StoreError> {
+    let id = xnode.to_string();
+    sqlx::query!("UPDATE lifetimes SET earlier_cost_micros = ?2 WHERE xnode_id = ?1", id, cost.0)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
 /// Ends an xNode's life.
 pub async fn end_lifetime(tx: &mut Tx, xnode: XNodeId, ended_at: Timestamp) -> Result<(), StoreError> {
     let (id, ended_at) = (xnode.to_string(), ms(ended_at));

@@ -53,6 +53,33 @@ fn shown(role: Role, mut channel: Channel) -> Channel {
 /// # Errors
 /// [`UseCaseError::NameTaken`], [`UseCaseError::Invalid`], [`UseCaseError::RoleTooLow`] for a secret.
 pub async fn create(context: &Context, by: &Caller, new: ChannelCreate) -> Result<Channel, UseCaseError> {
+    let row = new_row(context, by, new)?;
+    let channel = context
+        .store
+        .change(by, "create_channel", row.channel.name.to_string(), move |tx| {
+            Box::pin(async move { insert(tx, &row).await })
+        })
+        .await?;
+    context.wakes.outbox.ring();
+    Ok(channel)
+}
+
+/// A channel that can be stored, its secret sealed.
+pub(super) struct NewChannel {
+    /// The channel as the API shows it.
+    pub channel: Channel,
+    sealed: Option<Vec<u8>>,
+}
+
+/// The row of a new channel.
+///
+/// # Errors
+/// [`UseCaseError::Invalid`], [`UseCaseError::RoleTooLow`] for a secret.
+pub(super) fn new_row(
+    context: &Context,
+    by: &Caller,
+    new: ChannelCreate,
+) -> Result<NewChannel, UseCaseError> {
     let secret = new.secret.map(SecretString::from);
     refuse_unusable(by, &new.target, secret.as_ref())?;
     let channel = Channel {
@@ -66,20 +93,15 @@ pub async fn create(context: &Context, by: &Caller, new: ChannelCreate) -> Resul
         revision: 1,
     };
     let sealed = secret.map(|secret| sealed(&context.seal, channel.id, &secret));
-    let channel = context
-        .store
-        .change(by, "create_channel", channel.name.to_string(), move |tx| {
-            Box::pin(async move {
-                if !channels::insert(tx, &channel, sealed.as_deref()).await? {
-                    let name = channel.name.to_string();
-                    return Err(UseCaseError::NameTaken { what: WHAT, name });
-                }
-                announce(tx, &channel.name).await
-            })
-        })
-        .await?;
-    context.wakes.outbox.ring();
-    Ok(channel)
+    Ok(NewChannel { channel, sealed })
+}
+
+/// Stores a new channel and emits it.
+pub(super) async fn insert(tx: &mut Tx, new: &NewChannel) -> Result<Channel, UseCaseError> {
+    if !channels::insert(tx, &new.channel, new.sealed.as_deref()).await? {
+        return Err(UseCaseError::NameTaken { what: WHAT, name: new.channel.name.to_string() });
+    }
+    announce(tx, &new.channel.name).await
 }
 
 /// Emits the channel as it is now stored, and returns it.

@@ -17,6 +17,7 @@ pub mod exposition;
 pub mod health;
 mod history;
 pub mod metrics;
+pub mod migration;
 pub mod operations;
 pub mod overview;
 pub mod own_host;

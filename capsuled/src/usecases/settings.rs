@@ -35,22 +35,39 @@ pub async fn update(
         .store
         .change(by, "update_settings", WHAT, move |tx| {
             Box::pin(async move {
-                let (mut present, revision) = settings::find_in(tx).await?;
-                expected.check(WHAT, revision)?;
-                apply(&mut present, &patch);
-                refuse_impossible(&present)?;
-                if !settings::update(tx, &present, revision).await? {
-                    return Err(UseCaseError::Stale { what: WHAT, current: revision });
-                }
                 let (present, revision) = settings::find_in(tx).await?;
-                tx.emit(EventKind::SettingsChanged, WHAT, &present).await?;
-                Ok((present, revision))
+                expected.check(WHAT, revision)?;
+                write(tx, &patched(&present, &patch)?, revision).await
             })
         })
         .await?;
     context.wakes.inventory_changed();
     context.wakes.reconcile.ring();
     Ok(changed)
+}
+
+/// Writes the settings made from `revision` and emits them as they are now stored.
+pub(super) async fn write(
+    tx: &mut Tx,
+    settings: &Settings,
+    revision: i64,
+) -> Result<(Settings, i64), UseCaseError> {
+    if !settings::update(tx, settings, revision).await? {
+        return Err(UseCaseError::Stale { what: WHAT, current: revision });
+    }
+    let (present, revision) = settings::find_in(tx).await?;
+    tx.emit(EventKind::SettingsChanged, WHAT, &present).await?;
+    Ok((present, revision))
+}
+
+/// The settings with a change made.
+///
+/// # Errors
+/// [`UseCaseError::Invalid`] for what they cannot be.
+pub(super) fn patched(present: &Settings, patch: &SettingsPatch) -> Result<Settings, UseCaseError> {
+    let mut settings = present.clone();
+    apply(&mut settings, patch);
+    refuse_impossible(&settings).map(|()| settings)
 }
 
 fn apply(settings: &mut Settings, patch: &SettingsPatch) {

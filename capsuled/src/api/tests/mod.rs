@@ -8,6 +8,7 @@ mod document;
 mod events;
 mod inventory;
 mod reconcile;
+mod migration;
 mod records;
 mod refusals;
 mod remote;

@@ -9,7 +9,7 @@ use crate::api::testing::{Reply, TestApi};
 const HEADING: &str = "id,name,provider,status,ip_address,region,deployed_at,cost_hourly,tags";
 
 async fn import(api: &TestApi, csv: &str) -> Reply {
-    api.post("/v1/inventory/import").json(json!({"csv": csv})).send().await
+    api.post("/v1/inventory/import").json(json!({"text": csv})).send().await
 }
 
 async fn export(api: &TestApi, format: &str) -> String {
@@ -68,7 +68,7 @@ async fn a_file_with_a_fault_changes_nothing_and_every_fault_is_named() {
         "row 4, ssh_jump: ",
         "row 5, name: ",
         "row 6, name: ",
-        "row 7, id: an earlier row",
+        "row 7, id: row 2 is about",
     ] {
         assert!(detail.contains(part), "`{part}` is not in {detail}");
     }
@@ -81,7 +81,7 @@ async fn a_file_with_a_fault_changes_nothing_and_every_fault_is_named() {
     assert!(3 < named && detail.ends_with(&format!("; and {} more", 50 - named)), "{detail}");
     let dry = api
         .post("/v1/inventory/import")
-        .json(json!({"csv": "name,ip_address\nnew,192.0.2.1\n", "dry_run": true}));
+        .json(json!({"text": "name,ip_address\nnew,192.0.2.1\n", "dry_run": true}));
     assert_eq!(counts(&dry.send().await), [1, 0, 0]);
     assert_eq!(api.names().await, ["web-1"]);
 }

@@ -19,7 +19,7 @@ mod xnodes;
 
 use utoipa_axum::router::OpenApiRouter;
 
-pub(super) use self::records::IMPORT;
+pub(super) use self::records::{IMPORT, MIGRATION};
 use super::Api;
 
 /// Everything under `/v1` that answers with JSON.

@@ -6,7 +6,9 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use capsule_api::{ExportFormat, ExportQuery, ImportReport, ImportRequest};
+use capsule_api::{
+    ExportFormat, ExportQuery, ImportReport, ImportRequest, MigrationReport, MigrationRequest,
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -16,14 +18,18 @@ use crate::{
         extract::{self, By, Query},
     },
     context::Context,
-    usecases::xnodes,
+    usecases::{migration, xnodes},
 };
 
-/// Where imports go; their bodies may be larger than others.
+/// Where imports and migrations go; their bodies may be larger than others.
 pub(in crate::api) const IMPORT: &str = "/v1/inventory/import";
+pub(in crate::api) const MIGRATION: &str = "/v1/migrations";
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(get_inventory_export)).routes(routes!(import_inventory))
+    OpenApiRouter::new()
+        .routes(routes!(get_inventory_export))
+        .routes(routes!(import_inventory))
+        .routes(routes!(migrate_directory))
 }
 
 /// The inventory for other programs
@@ -50,8 +56,8 @@ async fn get_inventory_export(
 
 /// Take over an inventory
 ///
-/// All rows or none: with anything wrong in the file nothing is changed, and every fault is named with row and
-/// column.
+/// From CSV, a Terraform state or an OpenSSH configuration. All of it or nothing: with anything wrong in the file
+/// nothing is changed, and every fault is named with row or line and field.
 #[utoipa::path(
     post, path = "/v1/inventory/import", tag = "xnodes", request_body = ImportRequest,
     responses((status = 200, description = "What it did.", body = ImportReport)),
@@ -62,4 +68,21 @@ async fn import_inventory(
     extract::Json(request): extract::Json<ImportRequest>,
 ) -> Result<Json<ImportReport>, ApiError> {
     Ok(Json(xnodes::import(&context, &by, request).await?))
+}
+
+/// Take over a directory of the earlier Capsule
+///
+/// Inventory, history, credentials, settings and channels in one transaction; what is there already is never
+/// overwritten. With anything wrong in any file nothing is changed, and every fault is named with file, line and
+/// field. Credentials are not tried: the next call with each says whether it works.
+#[utoipa::path(
+    post, path = "/v1/migrations", tag = "xnodes", request_body = MigrationRequest,
+    responses((status = 200, description = "What was taken, and what was left.", body = MigrationReport)),
+)]
+async fn migrate_directory(
+    State(context): State<Context>,
+    By(by): By,
+    extract::Json(request): extract::Json<MigrationRequest>,
+) -> Result<Json<MigrationReport>, ApiError> {
+    Ok(Json(migration::migrate(&context, &by, request).await?))
 }

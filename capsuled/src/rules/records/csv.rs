@@ -6,8 +6,13 @@
 
 use std::{fmt::Display, net::IpAddr, str::FromStr};
 
-use capsule_api::{Host, Label, Tag, UsdMicros, XNode, XNodeName, XNodeStatus};
+use capsule_api::{Tag, XNode};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+
+use super::{
+    faults::{Fault, Spot, clip},
+    record::{Reading, Record},
+};
 
 /// The columns, in the order in which they are written.
 const COLUMNS: [&str; 14] = [
@@ -28,61 +33,6 @@ const COLUMNS: [&str; 14] = [
 ];
 /// What a spreadsheet takes for the beginning of a formula, and the apostrophe itself.
 const ESCAPED: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\''];
-
-/// Something that is wrong with a cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The row as a spreadsheet counts: the heading is the first.
-    pub row: usize,
-    /// The column's heading; empty for the whole row.
-    pub column: String,
-    /// What is wrong.
-    pub reason: String,
-}
-
-impl Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.column.as_str() {
-            "" => write!(f, "row {}: {}", self.row, self.reason),
-            column => write!(f, "row {}, {column}: {}", self.row, self.reason),
-        }
-    }
-}
-
-/// What a row says. The outer `None` of a field: its column is missing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Record {
-    /// The row as a spreadsheet counts.
-    pub row: usize,
-    /// The id, whatever tool gave it.
-    pub id: Option<String>,
-    /// The name.
-    pub name: Option<XNodeName>,
-    /// Provider label.
-    pub provider: Option<Option<Label>>,
-    /// Power state.
-    pub status: Option<XNodeStatus>,
-    /// Address or DNS name.
-    pub address: Option<Host>,
-    /// Region label.
-    pub region: Option<Option<Label>>,
-    /// When it was deployed.
-    pub deployed_at: Option<Timestamp>,
-    /// Dollars per hour.
-    pub hourly_cost: Option<Option<UsdMicros>>,
-    /// Tags.
-    pub tags: Option<Vec<Tag>>,
-    /// SSH user.
-    pub ssh_user: Option<Option<String>>,
-    /// SSH port.
-    pub ssh_port: Option<u16>,
-    /// Jump host.
-    pub ssh_jump: Option<Option<String>>,
-    /// IPv4 address beside the address.
-    pub ipv4: Option<Option<std::net::Ipv4Addr>>,
-    /// IPv6 address beside the address.
-    pub ipv6: Option<Option<std::net::Ipv6Addr>>,
-}
 
 /// The inventory with when each xNode was deployed, as CSV.
 pub fn write<'a>(xnodes: impl IntoIterator<Item = (&'a XNode, Timestamp)>) -> String {
@@ -139,7 +89,7 @@ fn unescaped(cell: &str) -> &str {
 ///
 /// # Errors
 /// Everything that is wrong with it; then nothing of it should be used.
-pub fn read(text: &str) -> Result<Vec<Record>, Vec<Fault>> {
+pub fn read(text: &str) -> Result<Reading, Vec<Fault>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut rows = reader.records().enumerate().map(|(at, row)| (at + 1, row));
@@ -147,11 +97,7 @@ pub fn read(text: &str) -> Result<Vec<Record>, Vec<Fault>> {
         Some((_, Ok(heading))) => heading,
         Some((row, Err(error))) => return Err(vec![unreadable(row, &error)]),
         None => {
-            return Err(vec![Fault {
-                row: 1,
-                column: String::new(),
-                reason: "the heading is missing".to_owned(),
-            }]);
+            return Err(vec![Fault::new(Spot::Row(1), "", "the heading is missing")]);
         }
     };
     let heading: Vec<String> = heading.iter().map(|cell| cell.trim().to_ascii_lowercase()).collect();
@@ -167,16 +113,15 @@ pub fn read(text: &str) -> Result<Vec<Record>, Vec<Fault>> {
             Err(error) => faults.push(unreadable(row, &error)),
         }
     }
-    if faults.is_empty() { Ok(records) } else { Err(faults) }
+    if faults.is_empty() { Ok(Reading { records, ..Reading::default() }) } else { Err(faults) }
 }
 
 fn unreadable(row: usize, error: &csv::Error) -> Fault {
-    Fault { row, column: String::new(), reason: format!("it cannot be read: {error}") }
+    Fault::new(Spot::Row(row), "", format!("it cannot be read: {error}"))
 }
 
 fn heading_faults(heading: &[String]) -> Vec<Fault> {
-    let fault =
-        |column: &str, reason: &str| Fault { row: 1, column: clip(column), reason: reason.to_owned() };
+    let fault = |column: &str, reason: &str| Fault::new(Spot::Row(1), clip(column), reason);
     let mut faults = Vec::new();
     for (at, column) in heading.iter().enumerate() {
         if !COLUMNS.contains(&column.as_str()) {
@@ -192,15 +137,15 @@ fn heading_faults(heading: &[String]) -> Vec<Fault> {
 }
 
 fn record(row: usize, heading: &[String], cells: &csv::StringRecord, faults: &mut Vec<Fault>) -> Record {
-    let mut record = Record { row, ..Record::default() };
+    let mut record = Record::at(Spot::Row(row));
     if cells.len() != heading.len() {
         let reason = format!("it has {} cells and the heading {}", cells.len(), heading.len());
-        faults.push(Fault { row, column: String::new(), reason });
+        faults.push(Fault::new(Spot::Row(row), "", reason));
         return record;
     }
     for (column, cell) in heading.iter().zip(cells) {
         if let Err(reason) = set(&mut record, column, unescaped(cell.trim())) {
-            faults.push(Fault { row, column: column.clone(), reason });
+            faults.push(Fault::new(Spot::Row(row), column, reason));
         }
     }
     record
@@ -257,12 +202,10 @@ fn moment(cell: &str) -> Result<Timestamp, String> {
     found.ok_or_else(|| format!("`{}` is no moment such as 2026-11-21T12:00:00Z", clip(cell)))
 }
 
-fn clip(text: &str) -> String {
-    text.chars().take(40).filter(|c| !c.is_control()).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use capsule_api::UsdMicros;
+
     use super::*;
 
     const HEADING: &str = "id,name,provider,status,ip_address,region,deployed_at,cost_hourly,tags\n";
@@ -275,10 +218,10 @@ mod tests {
     fn what_earlier_tools_wrote_is_read() {
         let row =
             "xnode-17,web-1,hetzner,running,192.0.2.1,fsn1,2024-05-01T10:00:00.123456,0.015,\"web,eu\"\n";
-        let records = read(&format!("\u{feff}{HEADING}{row}\r\n\n")).expect("fine");
+        let records = read(&format!("\u{feff}{HEADING}{row}\r\n\n")).expect("fine").records;
         assert_eq!(records.len(), 1);
         let record = &records[0];
-        assert_eq!((record.row, record.id.as_deref()), (2, Some("xnode-17")));
+        assert_eq!((&record.spot, record.id.as_deref()), (&Spot::Row(2), Some("xnode-17")));
         assert_eq!(record.hourly_cost, Some(Some(UsdMicros(15_000))));
         assert_eq!(record.tags.as_ref().map(Vec::len), Some(2));
         assert_eq!(

@@ -41,7 +41,7 @@ fn destination(jump: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::rules::records) mod tests {
     use std::process::Command;
 
     use serde_json::json;
@@ -49,7 +49,7 @@ pub(super) mod tests {
     use super::*;
 
     /// An xNode that answers at 192.0.2.1.
-    pub(in super::super) fn xnode(name: &str) -> XNode {
+    pub(in crate::rules::records) fn xnode(name: &str) -> XNode {
         let fields = json!({
             "id": "01939c3e-0000-7000-8000-000000000001", "name": name, "address": "192.0.2.1", "ipv4": null,
             "ipv6": null, "provider": null, "region": null, "placement": null, "status": "running", "tags": [],

@@ -222,7 +222,7 @@ fn secret_values(
 }
 
 /// Emits the account as it is now stored, and returns it.
-async fn announce(tx: &mut Tx, name: &AccountName) -> Result<Account, UseCaseError> {
+pub(super) async fn announce(tx: &mut Tx, name: &AccountName) -> Result<Account, UseCaseError> {
     let found = accounts::find_in(tx, name).await?;
     let account = found.ok_or_else(|| UseCaseError::not_found(WHAT, name))?.account;
     tx.emit(EventKind::AccountChanged, account.name.as_str(), &account).await?;

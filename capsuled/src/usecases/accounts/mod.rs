@@ -11,6 +11,7 @@ mod noting;
 mod providers;
 #[cfg(test)]
 pub mod testing;
+mod untried;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use capsule_providers::Provider;
 pub use change::{create, delete, prove, update};
 pub use instances::{instance, instances};
 pub use providers::{parse_provider, provider, providers};
+pub(super) use untried::{Untried, insert, untried};
 
 use self::noting::Noting;
 use super::UseCaseError;

@@ -19,6 +19,10 @@ use uuid::Uuid;
 
 pub use export::export;
 pub use import::import;
+/// What a migration shares with an import.
+pub(super) mod migrated {
+    pub(in crate::usecases) use super::import::{Present, carry_out, own_id, plan, refused, shown};
+}
 
 use super::{
     Expected, Listing, Slice, UseCaseError, costs, find_named, reconcile,
