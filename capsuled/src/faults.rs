@@ -17,10 +17,10 @@ struct Planned {
 }
 
 impl Faults {
-    /// Reads `point:n`; anything else plans no fault.
+    /// Reads `point:n`, where the point's name may hold colons; anything else plans no fault.
     #[cfg(debug_assertions)]
     pub fn parse(plan: &str) -> Self {
-        let planned = plan.split_once(':').and_then(|(point, n)| {
+        let planned = plan.rsplit_once(':').and_then(|(point, n)| {
             let passings_left = n.parse::<i64>().ok()?.into();
             Some(std::sync::Arc::new(Planned { point: point.to_owned(), passings_left }))
         });
@@ -40,4 +40,19 @@ impl Faults {
     /// Passes a point.
     #[cfg(not(debug_assertions))]
     pub fn point(&self, _name: &str) {}
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_colon_ends_the_name_of_a_point() {
+        let planned = |plan| Faults::parse(plan).planned.map(|planned| planned.point.clone());
+        assert_eq!(planned("outbox.after_send:2").as_deref(), Some("outbox.after_send"));
+        assert_eq!(planned("deploy:sent:1").as_deref(), Some("deploy:sent"));
+        for plan in ["deploy:sent", "sent", ""] {
+            assert!(planned(plan).is_none(), "{plan}");
+        }
+    }
 }
