@@ -41,3 +41,18 @@ impl Faults {
     #[cfg(not(debug_assertions))]
     pub fn point(&self, _name: &str) {}
 }
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_colon_ends_the_name_of_a_point() {
+        let planned = |plan| Faults::parse(plan).planned.map(|planned| planned.point.clone());
+        assert_eq!(planned("outbox.after_send:2").as_deref(), Some("outbox.after_send"));
+        assert_eq!(planned("deploy:sent:1").as_deref(), Some("deploy:sent"));
+        for plan in ["deploy:sent", "sent", ""] {
+            assert!(planned(plan).is_none(), "{plan}");
+        }
+    }
+}

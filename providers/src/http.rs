@@ -337,9 +337,9 @@ impl From<ProviderError> for Box<Failure> {
     }
 }
 
-/// A vendor's refusal without the credential, which some repeat. `secret` is the header's value, whose last word
-/// is the credential itself.
-fn without_secret(text: &str, secret: &SecretString) -> String {
+/// A vendor's refusal without the credential, which some repeat. `secret` is the credential or the header's value,
+/// whose last word it is.
+pub(crate) fn without_secret(text: &str, secret: &SecretString) -> String {
     let credential = secret.expose_secret().split_whitespace().next_back().unwrap_or_default();
     if credential.len() < SHORTEST_SECRET { text.to_owned() } else { text.replace(credential, "***") }
 }

@@ -1,156 +1,42 @@
 //! A machine's whole life against moto, which keeps the state of an EC2 of its own.
 //!
-//! `$CAPSULE_PROVIDER_SPECS/serve.sh` installs and starts it. Without that variable the suite says so and
-//! passes; when moto cannot be started it fails where everything has to be tested. Moto's differences that
+//! Where moto cannot be started, the suite says so; see the file it is started by. Moto's differences that
 //! matter here: it changes states at once, checks no signatures, and stores a client token without honouring
 //! it.
 
 #![cfg(feature = "aws")]
 
-use std::{
-    fs,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+#[path = "../../tests/src/cloud/moto.rs"]
+mod moto;
+
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_ec2::config::{BehaviorVersion, Credentials, Region};
 use capsule_api::{Arch, InstanceRef, InstanceState, ProviderName};
 use capsule_providers::{CallSettings, Credential, Mark, NewInstance, Provider, connect};
+use moto::Moto;
 use secrecy::SecretString;
 
-/// Where the mock of EC2 is, counted from the first port.
-const AWS_OFFSET: u16 = 6;
-/// How often moto is started before that is given up.
-const STARTS: u32 = 5;
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f capsule";
 const NEWEST_UBUNTU: &str = "ami-0ca5000000002404b";
 
-/// A running moto; dropped, it is stopped.
-struct Moto {
-    script: PathBuf,
-    cache: PathBuf,
-    base: u16,
+/// The vendor's own client, for what ours never makes.
+fn sdk(moto: &Moto) -> aws_sdk_ec2::Client {
+    let config = aws_sdk_ec2::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("AKIATEST", "x", None, None, "test"))
+        .endpoint_url(moto.endpoint());
+    aws_sdk_ec2::Client::from_conf(config.build())
 }
 
-impl Moto {
-    /// Starts it, or says why not.
-    fn start() -> Option<Self> {
-        let Some(specs) = std::env::var_os("CAPSULE_PROVIDER_SPECS").filter(|value| !value.is_empty()) else {
-            eprintln!("NOT RUN: EC2's life cycle: CAPSULE_PROVIDER_SPECS does not say where `serve.sh` is");
-            return None;
-        };
-        match Self::try_start(Path::new(&specs)) {
-            Ok(moto) => Some(moto),
-            Err(reason) => {
-                let demanded = ["CI", "CAPSULE_TEST_ALL"];
-                let is_set =
-                    |name| std::env::var(name).is_ok_and(|value| !["", "0"].contains(&value.as_str()));
-                assert!(!demanded.into_iter().any(is_set), "moto has to run here: {reason}");
-                eprintln!("NOT RUN: EC2's life cycle: {reason}");
-                None
-            }
-        }
-    }
-
-    fn try_start(specs: &Path) -> Result<Self, String> {
-        let script = specs.join("serve.sh");
-        if !script.is_file() {
-            return Err(format!("there is no {}", script.display()));
-        }
-        // A directory of its own: the cache also holds the process ids of running mocks.
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("provider-mocks").join("aws");
-        let mut reason = String::new();
-        for _ in 0..STARTS {
-            let base = free_base().ok_or("no free port")?;
-            let moto = Self { script: script.clone(), cache: cache.clone(), base };
-            let output = moto.serve("start")?;
-            if output.status.success() {
-                return Ok(moto);
-            }
-            reason = String::from_utf8_lossy(&output.stderr).into_owned();
-            if !reason.starts_with("aws died") {
-                break;
-            }
-            moto.end_stray();
-        }
-        Err(reason)
-    }
-
-    /// Ends a moto that `serve.sh` took for dead: it looks at the new process's command line, which for a
-    /// moment is still the shell's, and forgets the process when that is what it sees.
-    fn end_stray(&self) {
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < deadline {
-            if let Some(pid) = self.stray() {
-                let ended = Command::new("kill").arg(&pid).status();
-                assert!(ended.is_ok_and(|status| status.success()), "process {pid} has to be ended by hand");
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// The process of our own directory that listens on our own port.
-    fn stray(&self) -> Option<String> {
-        let port = format!("-p {}", self.base + AWS_OFFSET);
-        let is_ours = |pid: &String| {
-            let line =
-                fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
-            line.starts_with(&*self.cache.to_string_lossy()) && line.contains(&port)
-        };
-        let processes = fs::read_dir("/proc").ok()?.flatten();
-        let mut pids = processes.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        pids.find(is_ours)
-    }
-
-    fn serve(&self, verb: &str) -> Result<Output, String> {
-        let mut serve = Command::new(&self.script);
-        serve.args([verb.as_ref(), self.cache.as_os_str()]);
-        serve.env("MOCKS", "aws").env("MOCK_PORT_BASE", self.base.to_string());
-        serve.output().map_err(|error| format!("{} cannot be run: {error}", self.script.display()))
-    }
-
-    fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.base + AWS_OFFSET)
-    }
-
-    /// The vendor's own client, for what ours never makes.
-    fn sdk(&self) -> aws_sdk_ec2::Client {
-        let config = aws_sdk_ec2::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("AKIATEST", "x", None, None, "test"))
-            .endpoint_url(self.endpoint());
-        aws_sdk_ec2::Client::from_conf(config.build())
-    }
-
-    fn client(&self, region: &str) -> Arc<dyn Provider> {
-        let fields = [("access_key_id", "AKIATEST"), ("secret_access_key", "x"), ("region", region)];
-        let fields = fields.map(|(name, value)| (name.to_owned(), SecretString::from(value)));
-        let endpoint = self.endpoint().parse().ok();
-        let backoff = Duration::from_millis(10);
-        let settings = CallSettings { endpoint, backoff, ..CallSettings::default() };
-        connect(ProviderName::Aws, &Credential { fields: fields.into() }, settings).expect("a client")
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        if let Err(reason) = self.serve("stop") {
-            eprintln!("moto was not stopped: {reason}");
-        }
-    }
-}
-
-/// A first port whose EC2 port is free, below the range that the kernel gives away.
-fn free_base() -> Option<u16> {
-    let first = u16::try_from(std::process::id() % 1000).ok()?;
-    let mut bases = (0..1000).map(|step| 15_000 + (first + step) % 1000 * 10);
-    bases.find(|base| TcpListener::bind(("127.0.0.1", base + AWS_OFFSET)).is_ok())
+fn client(moto: &Moto, region: &str) -> Arc<dyn Provider> {
+    let fields = [("access_key_id", "AKIATEST"), ("secret_access_key", "x"), ("region", region)];
+    let fields = fields.map(|(name, value)| (name.to_owned(), SecretString::from(value)));
+    let endpoint = moto.endpoint().parse().ok();
+    let backoff = Duration::from_millis(10);
+    let settings = CallSettings { endpoint, backoff, ..CallSettings::default() };
+    connect(ProviderName::Aws, &Credential { fields: fields.into() }, settings).expect("a client")
 }
 
 fn new_instance(name: &str, image: &str) -> NewInstance {
@@ -210,7 +96,7 @@ async fn outlived(provider: &dyn Provider, sdk: &aws_sdk_ec2::Client, reference:
 #[tokio::test]
 async fn a_machine_lives_and_dies() {
     let Some(moto) = Moto::start() else { return };
-    let provider = moto.client("us-east-1");
+    let provider = client(&moto, "us-east-1");
     let identity = provider.check_credential().await.expect("moto takes every key");
     assert!(identity.account.starts_with("arn:aws:"), "{}", identity.account);
 
@@ -221,7 +107,7 @@ async fn a_machine_lives_and_dies() {
     found_everywhere(&moto, &reference, &new).await;
     switched(&*provider, &reference).await;
     retagged(&*provider, &reference, &new.mark).await;
-    outlived(&*provider, &moto.sdk(), &reference).await;
+    outlived(&*provider, &sdk(&moto), &reference).await;
     deleted(&*provider, &reference, &new.mark).await;
 }
 
@@ -272,7 +158,7 @@ async fn created(provider: &dyn Provider, new: &NewInstance) -> InstanceRef {
 async fn found_everywhere(moto: &Moto, reference: &InstanceRef, new: &NewInstance) {
     // An account whose default region is another one must find it too.
     for home in ["us-east-1", "eu-west-1"] {
-        let provider = moto.client(home);
+        let provider = client(moto, home);
         let marked = provider.find_marked(&new.mark, "us-east-1").await.expect("looked");
         assert_eq!(
             marked.iter().map(|instance| instance.reference()).collect::<Vec<_>>(),

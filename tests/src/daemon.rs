@@ -130,6 +130,16 @@ impl Daemon {
         status
     }
 
+    /// Whether the process has ended by itself; it is then as after [`Self::kill`].
+    pub fn has_ended(&mut self) -> bool {
+        let ended =
+            self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|status| status.is_some()));
+        if ended {
+            self.kill();
+        }
+        ended
+    }
+
     /// Changes the environment of the next start.
     pub fn set_variables(&mut self, variables: &[(&str, &str)]) {
         self.variables =
@@ -143,12 +153,20 @@ impl Daemon {
 
     /// Moves the daemon's time forward (debug builds).
     pub fn advance(&self, by: Duration) {
-        let mut stream =
-            UnixStream::connect(self.control_socket()).expect("the control socket of a debug build");
-        writeln!(stream, "advance {}", by.as_millis()).expect("the command is sent");
+        let answer = self.try_advance(by);
+        assert_eq!(answer.expect("the control socket of a debug build"), "ok\n");
+    }
+
+    /// As [`Self::advance`], for a daemon that may have died; what it answered.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn try_advance(&self, by: Duration) -> std::io::Result<String> {
+        let mut stream = UnixStream::connect(self.control_socket())?;
+        writeln!(stream, "advance {}", by.as_millis())?;
         let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).expect("an answer");
-        assert_eq!(answer, "ok\n");
+        BufReader::new(stream).read_line(&mut answer)?;
+        Ok(answer)
     }
 
     /// A path in the test's own directory.

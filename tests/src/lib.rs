@@ -6,6 +6,7 @@
 
 pub mod cloud;
 pub mod daemon;
+pub mod deploying;
 pub mod fleet;
 pub mod mail;
 pub mod sink;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write,
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -111,6 +112,12 @@ impl Sshd {
         fs::remove_file(path.with_extension("pub")).expect("removed");
         keygen(&path);
         self.run().await;
+    }
+
+    /// Lets another key in, from the next login on.
+    pub fn let_in(&self, public_key: &str) {
+        let file = fs::OpenOptions::new().append(true).open(self.directory.path().join("authorized_keys"));
+        writeln!(file.expect("the file opens"), "{}", public_key.trim()).expect("written");
     }
 
     /// The server's process.

@@ -27,13 +27,13 @@ use aws_smithy_types::body::SdkBody;
 use capsule_api::ProviderName;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http_body_util::Limited;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 
 use super::errors;
 use crate::{
     CallSettings, Credential, ProviderError, Result,
-    http::{Repeat, is_allowed},
+    http::{Repeat, is_allowed, without_secret},
 };
 
 /// Longest answer that is read.
@@ -56,6 +56,7 @@ pub(super) struct Calls {
     pricing: aws_sdk_pricing::Client,
     regions: Mutex<HashMap<String, Client>>,
     limiter: DefaultDirectRateLimiter,
+    secrets: Vec<SecretString>,
 }
 
 impl Calls {
@@ -102,6 +103,7 @@ impl Calls {
             .retry_config(retries)
             .interceptor(BoundedAnswer);
         pricing.set_endpoint_url(endpoint.clone());
+        let secrets = super::ENTRY.fields.iter().filter(|field| field.secret).map(|field| field.name);
         Ok(Self {
             home,
             elsewhere: endpoint.is_some(),
@@ -110,6 +112,7 @@ impl Calls {
             pricing: aws_sdk_pricing::Client::from_conf(pricing.build()),
             regions: Mutex::default(),
             limiter: RateLimiter::direct(Quota::per_second(CALLS_PER_SECOND)),
+            secrets: secrets.filter_map(|name| given(credential, name)).map(SecretString::from).collect(),
         })
     }
 
@@ -160,7 +163,18 @@ impl Calls {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.limited(what, sent).await.map_err(|error| errors::translated(Repeat::Safe, what, error))
+        self.limited(what, sent).await.map_err(|error| self.translated(Repeat::Safe, what, error))
+    }
+
+    /// An error of the SDK in our words, without the credential, should EC2 ever repeat it.
+    pub(super) fn translated<E>(&self, repeat: Repeat, what: &str, error: SdkError<E>) -> ProviderError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let clean = |text: &str| {
+            self.secrets.iter().fold(text.to_owned(), |text, secret| without_secret(&text, secret))
+        };
+        errors::translated(repeat, what, error, clean)
     }
 
     /// Waits for its turn, sends, tells the log; the SDK's own error, for a caller that reads its code.

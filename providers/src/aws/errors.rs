@@ -21,7 +21,12 @@ const AWS: ProviderName = ProviderName::Aws;
 pub(super) const DRY_RUN: &str = "DryRunOperation";
 
 /// Our error for whatever the SDK reports. `what` names the thing that was asked for.
-pub(super) fn translated<E>(repeat: Repeat, what: &str, error: SdkError<E>) -> ProviderError
+pub(super) fn translated<E>(
+    repeat: Repeat,
+    what: &str,
+    error: SdkError<E>,
+    clean: impl Fn(&str) -> String,
+) -> ProviderError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
@@ -35,7 +40,7 @@ where
         SdkError::ServiceError(refusal) => {
             let (code, message) = (refusal.err().code(), refusal.err().message());
             let status = refusal.raw().status().as_u16();
-            refused(repeat, what, status, code.unwrap_or_default(), message.unwrap_or_default())
+            refused(repeat, what, status, code.unwrap_or_default(), &clean(message.unwrap_or_default()))
         }
         SdkError::ConstructionFailure(_) => ProviderError::Invalid { provider: AWS, detail: chain(&error) },
         SdkError::DispatchFailure(_) if never_connected => {

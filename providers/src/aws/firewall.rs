@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 use super::{
     Aws,
     client::invalid,
-    errors,
     launch::{code, filter},
 };
 use crate::{ProviderError, Result, http::Repeat};
@@ -120,7 +119,7 @@ impl Aws {
         if let Err(error) = self.calls.limited("create security group", make.send()).await
             && code(&error) != Some("InvalidGroup.Duplicate")
         {
-            return Err(errors::translated(Repeat::Safe, "security group", error));
+            return Err(self.calls.translated(Repeat::Safe, "security group", error));
         }
         for pause in self.pauses() {
             if let Some(group) = self.group(region, vpc, name).await? {
@@ -138,7 +137,7 @@ impl Aws {
         match self.calls.limited("authorize ingress", allow.send()).await {
             Ok(_) => Ok(()),
             Err(error) if code(&error) == Some("InvalidPermission.Duplicate") => Ok(()),
-            Err(error) => Err(errors::translated(Repeat::Safe, "security group", error)),
+            Err(error) => Err(self.calls.translated(Repeat::Safe, "security group", error)),
         }
     }
 

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Aws,
     client::{invalid, sent_once},
-    errors, records,
+    records,
 };
 use crate::{Created, Mark, NewInstance, Prepared, ProviderError, Result, http::Repeat};
 
@@ -115,7 +115,7 @@ impl Aws {
             Ok(_) => Ok(name),
             // The name is the key's digest, so what is there is this key.
             Err(error) if code(&error) == Some("InvalidKeyPair.Duplicate") => Ok(name),
-            Err(error) => Err(errors::translated(Repeat::Safe, "key pair", error)),
+            Err(error) => Err(self.calls.translated(Repeat::Safe, "key pair", error)),
         }
     }
 
@@ -148,7 +148,7 @@ impl Aws {
             .config_override(sent_once());
         let what = format!("image, key, group or size of {}", new.name);
         let answer = self.calls.limited("run instances", request.send()).await;
-        let answer = answer.map_err(|error| errors::translated(Repeat::Never, &what, error))?;
+        let answer = answer.map_err(|error| self.calls.translated(Repeat::Never, &what, error))?;
         let record = answer.instances().first().filter(|record| record.instance_id().is_some());
         let record = record.ok_or_else(|| ProviderError::UnknownOutcome {
             provider: ProviderName::Aws,

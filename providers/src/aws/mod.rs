@@ -126,7 +126,7 @@ impl Provider for Aws {
         match self.calls.limited("dry run", dry_run.send()).await {
             Ok(_) => {}
             Err(error) if code(&error) == Some(errors::DRY_RUN) => {}
-            Err(error) => return Err(errors::translated(Repeat::Safe, "dry run", error)),
+            Err(error) => return Err(self.calls.translated(Repeat::Safe, "dry run", error)),
         }
         let account = caller.arn().or(caller.account()).unwrap_or_default().to_owned();
         Ok(Identity { account, ..Identity::default() })

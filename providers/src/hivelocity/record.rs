@@ -218,11 +218,19 @@ pub(super) fn classify(status: StatusCode, body: &Value) -> Option<ProviderError
     if says(&["while server is powered", "power off device"]) {
         return Some(ProviderError::Conflict { provider, detail });
     }
-    if says(&["out of stock", "no stock", "sold out", "not available", "no longer available", "unavailable"])
-    {
+    const EMPTY: [&str; 7] = [
+        "out of stock",
+        "not in stock",
+        "no stock",
+        "sold out",
+        "not available",
+        "no longer available",
+        "unavailable",
+    ];
+    if says(&EMPTY) {
         return Some(ProviderError::OutOfStock { provider, detail });
     }
-    if says(&["quota", "limit reached", "credit limit", "maximum number"]) {
+    if says(&["quota", "limit reached", "credit limit", "device limit", "maximum number"]) {
         return Some(ProviderError::Quota { provider, detail });
     }
     None

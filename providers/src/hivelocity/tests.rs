@@ -108,7 +108,9 @@ fn the_fitting_system_is_picked_by_name() {
 fn refusals_are_told_apart_by_their_words() {
     for (status, body, code) in [
         (400, json!({"code": 400, "message": "Product 504 is out of stock"}), Some("out_of_stock")),
+        (400, json!({"message": "Product is not in stock at this location."}), Some("out_of_stock")),
         (400, json!("Device quota exceeded"), Some("quota")),
+        (403, json!({"message": "You have reached your device limit."}), Some("quota")),
         (403, json!({"message": "Can't do this while server is powered off."}), Some("conflict")),
         (400, json!({"message": "Invalid device parameters."}), None),
         (401, json!({"message": "Invalid credentials"}), None),

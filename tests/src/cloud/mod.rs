@@ -8,11 +8,14 @@
 //! Instances take steps when they are looked at ([`Pace`]) and get the addresses that the test gives, so a real
 //! sshd on 127.0.0.9 can be "the server".
 
+pub mod account;
+pub mod aws;
 mod digitalocean;
 mod equinix;
 mod hetzner;
 mod hivelocity;
 mod linode;
+pub mod moto;
 mod scaleway;
 mod scaleway_beside;
 mod server;
@@ -29,12 +32,13 @@ use std::{
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
+pub use account::{Cloud, Machine};
 use speech::Speech;
 pub use switches::{Fault, Pace, Switches};
 pub use world::{FakeExtra, FakeInstance, FakeKey, Phase};
 use world::{NewFake, World};
 
-/// A vendor that can be faked. EC2 is not among them: moto speaks it.
+/// A vendor that can be faked. EC2 is not among them: moto speaks it, behind [`aws::FakeAws`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Vendor {
     /// DigitalOcean Droplets.

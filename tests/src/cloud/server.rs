@@ -129,7 +129,11 @@ fn carry_out(shared: &Shared, request: &Request, fault: Option<Fault>) -> (Answe
         (None, Some(_)) => true,
     };
     if !accepted {
-        return ((shared.speech.refuse)(Refusal::Unauthorised), fault);
+        let mut answer = (shared.speech.refuse)(Refusal::Unauthorised);
+        if let (true, Some(credential)) = (settings.echo_credential, &credential) {
+            answer = echoing(&answer, credential);
+        }
+        return (answer, fault);
     }
     let mut world = shared.world.lock().expect("no answer panics");
     let before = world.creates;
@@ -137,6 +141,21 @@ fn carry_out(shared: &Shared, request: &Request, fault: Option<Fault>) -> (Answe
     let was_made = world.creates != before;
     let after = if was_made { settings.after_creates.pop_front() } else { None };
     (answer, after.or(fault))
+}
+
+/// An answer whose every text ends in the credential.
+fn echoing(answer: &Answer, credential: &str) -> Answer {
+    fn append(value: &mut Value, credential: &str) {
+        match value {
+            Value::String(text) => *text = format!("{text}: {credential}"),
+            Value::Array(items) => items.iter_mut().for_each(|item| append(item, credential)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| append(field, credential)),
+            _ => {}
+        }
+    }
+    let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    append(&mut body, credential);
+    Answer::json(answer.status, &body)
 }
 
 async fn spoil(shared: &Shared, answer: Answer, fault: Option<Fault>) -> Result<Response<Body>, Cut> {

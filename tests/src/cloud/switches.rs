@@ -87,6 +87,7 @@ pub(super) struct Settings {
     pub out_of_stock: bool,
     pub quota: bool,
     pub unauthorised: bool,
+    pub echo_credential: bool,
     pub only_credential: Option<String>,
     pub failing_creates: u32,
     pub pace: Pace,
@@ -174,6 +175,11 @@ impl Switches {
     /// Every credential is refused.
     pub fn unauthorised(&self, on: bool) {
         self.lock().unauthorised = on;
+    }
+
+    /// Refusals of a credential repeat it, as some vendors do.
+    pub fn echo_credential(&self, on: bool) {
+        self.lock().echo_credential = on;
     }
 
     /// Every other credential is refused; at first any will do.

@@ -45,6 +45,7 @@ struct World {
     slow_start: bool,
     slow_delete: bool,
     lag: u32,
+    unknown_looks: u32,
 }
 
 impl ScriptedProvider {
@@ -120,6 +121,11 @@ impl ScriptedProvider {
     /// New instances stay invisible to this many look-ups (`find_marked`, `instances`) altogether.
     pub fn set_lag(&self, look_ups: u32) {
         self.world().lag = look_ups;
+    }
+
+    /// The next questions for one instance say that there is none, and until then deletions come to nothing.
+    pub fn set_unknown(&self, looks: u32) {
+        self.world().unknown_looks = looks;
     }
 
     /// New instances stay `provisioning` without an address until [`Self::settle`].
@@ -241,7 +247,10 @@ impl Provider for ScriptedProvider {
     }
 
     async fn instance(&self, reference: &InstanceRef) -> Result<Option<Instance>> {
-        Ok(self.begin("instance", &reference.id)?.instances.get(&reference.id).cloned())
+        let mut world = self.begin("instance", &reference.id)?;
+        let unknown = 0 < world.unknown_looks;
+        world.unknown_looks = world.unknown_looks.saturating_sub(1);
+        Ok(world.instances.get(&reference.id).filter(|_| !unknown).cloned())
     }
 
     async fn find_marked(&self, mark: &Mark, _region: &str) -> Result<Vec<Instance>> {
@@ -300,6 +309,9 @@ impl Provider for ScriptedProvider {
 
     async fn delete(&self, reference: &InstanceRef) -> Result<()> {
         let mut world = self.begin("delete", &reference.id)?;
+        if 0 < world.unknown_looks {
+            return Ok(());
+        }
         if world.slow_delete {
             if let Some(instance) = world.instances.get_mut(&reference.id) {
                 instance.status = InstanceState::Deleted;

@@ -500,6 +500,32 @@ async fn a_deletion_resumes_wherever_it_was_killed_and_is_believed_only_from_the
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_shown_yet_is_not_taken_for_deleted() {
+    let Some(world) = World::start().await else { return };
+    placed(&world, "web").await;
+    world.cloud.cloud.set_unknown(4);
+    let request = TerminateRequest::default();
+    let operation = power::terminate(&world.context, &Caller::daemon(), "web", request).await.expect("begun");
+    assert!(matches!(world.power(&operation).await, Some(Ended::Done(_))));
+    assert!(world.xnodes().await.is_empty() && world.cloud.cloud.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_stop_waits_until_the_server_is_made_and_can_be_given_up_meanwhile() {
+    let world = World::deaf().await;
+    let xnode = placed(&world, "web").await;
+    let id = xnode.placement.expect("placed").instance.id;
+    world.cloud.cloud.change_instance(&id, |instance| instance.status = InstanceState::Provisioning);
+    let by = Caller::daemon();
+    let stop =
+        power::begin(&world.context, &by, "web", OperationKind::StopXNode, false).await.expect("begun");
+    operations::cancel(&world.context, &by, stop.id).await.expect("asked");
+    let Some(Ended::Cancelled(why)) = world.power(&stop).await else { panic!("cancelled") };
+    assert_eq!(why, "the provider was not asked; it is provisioning at the provider");
+    assert_eq!(world.cloud.cloud.count("stop"), 0);
+}
+
+#[tokio::test]
 async fn an_xnode_that_was_added_by_hand_cannot_be_switched() {
     let world = World::deaf().await;
     let new = serde_json::from_value(serde_json::json!({"name": "own", "address": "192.0.2.1"}));

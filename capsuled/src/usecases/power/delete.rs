@@ -13,7 +13,7 @@ use super::{Ended, LONGEST_SWITCH, Steered, Waited, accounts, failed};
 use crate::{
     context::Context,
     model::{Caller, Intent},
-    rules::deployments::{POLL, pause},
+    rules::deployments::{POLL, look_until, pause},
     store::{self, StoreError, intents},
     usecases::{UseCaseError, problems, xnodes::placed},
 };
@@ -102,6 +102,9 @@ async fn delete(steered: &Steered<'_>, mut intent: Intent) -> Result<Result<Ende
     let context = steered.context;
     let mut remembered: Remembered = serde_json::from_value(intent.prepared.clone()).unwrap_or_default();
     if intent.state == State::Planned {
+        if let Err(why) = until_seen(steered, &intent).await? {
+            return Ok(Err((intent, why)));
+        }
         if remembered.with_volumes {
             match until_answered(steered, Ask::Leftovers).await? {
                 Ok(leftovers) => remembered.leftovers = leftovers,
@@ -171,6 +174,34 @@ async fn until_answered(
                 }
             }
             Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+}
+
+/// A server that was made a moment ago may be unknown to its own provider, whose "gone" means nothing then and
+/// would leave it billed unseen: waits until it was seen once, or cannot merely be late.
+async fn until_seen(steered: &Steered<'_>, intent: &Intent) -> Result<Result<(), String>, UseCaseError> {
+    let context = steered.context;
+    let stored = match intent.xnode {
+        Some(id) => store::xnodes::find(&mut *context.store.reader().await?, id).await?,
+        None => None,
+    };
+    let Some(stored) = stored else { return Ok(Ok(())) };
+    let visible_by = look_until(stored.xnode.created_at, steered.provider.visibility_lag());
+    let mut errors = 0;
+    loop {
+        let (last, rest) = match steered.provider.instance(&steered.instance).await {
+            Ok(Some(_)) => return Ok(Ok(())),
+            Ok(None) if visible_by <= context.clock.now() => return Ok(Ok(())),
+            Ok(None) => ("the provider does not show it yet".to_owned(), POLL),
+            Err(error) if error.is_transient() => {
+                errors += 1;
+                (error.to_string(), pause(errors))
+            }
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        if let Err(Waited::Stopped | Waited::TooLong) = steered.pause(rest, false).await? {
+            return Ok(Err(last));
         }
     }
 }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     context::Context,
     model::Caller,
-    rules::deployments::{POLL, pause},
+    rules::deployments::{POLL, Switch, Switching, judge_switch, pause},
     store::{self, Lane, StoreError, Tx, intents, xnodes::StoredXNode},
 };
 
@@ -231,7 +231,7 @@ impl Steered<'_> {
 
     fn gave_up(&self, waited: &Waited, last: &str) -> Ended {
         match waited {
-            Waited::Stopped => Ended::Cancelled(format!("the provider was asked already; {last}")),
+            Waited::Stopped => Ended::Cancelled(last.to_owned()),
             Waited::TooLong => failed("deadline_exceeded", format!("it took too long: {last}")),
         }
     }
@@ -256,75 +256,55 @@ async fn switch(context: &Context, operation: &Operation) -> Result<Ended, UseCa
     let mut reader = context.store.reader().await?;
     let asked: Asked = store::operations::request(&mut reader, operation.id).await?;
     drop(reader);
-    if let Some(ended) = ask(&steered, asked).await? {
-        return Ok(ended);
-    }
-    context.faults.point("power:asked");
-    await_state(&steered, id).await
+    steer(&steered, id, asked).await
 }
 
-/// Asks the provider; `Some`: that was the end of it.
-async fn ask(steered: &Steered<'_>, asked: Asked) -> Result<Option<Ended>, UseCaseError> {
-    let restarts = steered.operation.kind == OperationKind::RestartXNode;
-    if restarts && asked.sent {
-        return Ok(None);
-    }
-    if restarts {
-        let id = steered.operation.id;
-        let sent = Asked { sent: true, ..asked };
-        steered
-            .context
-            .store
-            .write::<_, StoreError>(Lane::Normal, move |tx| {
-                Box::pin(async move { store::operations::set_request(tx, id, &sent).await })
-            })
-            .await?;
-    }
+/// Looks, asks when it helps, and looks until the provider says so. It is looked first: a server that is still
+/// being made takes no orders, and one that is where it should be needs none.
+async fn steer(steered: &Steered<'_>, id: XNodeId, asked: Asked) -> Result<Ended, UseCaseError> {
+    let (context, kind) = (steered.context, steered.operation.kind);
+    let stops = kind == OperationKind::StopXNode;
+    let wanted = match kind {
+        OperationKind::StartXNode => Switch::On,
+        OperationKind::StopXNode => Switch::Off,
+        _ => Switch::OffAndOn,
+    };
+    let mut asked_at = asked.sent.then(|| context.clock.elapsed());
     let mut errors = 0;
     loop {
-        let (provider, instance) = (&steered.provider, &steered.instance);
-        let answer = match steered.operation.kind {
-            OperationKind::StartXNode => provider.start(instance).await,
-            OperationKind::StopXNode => provider.stop(instance, asked.force).await,
-            _ => provider.restart(instance, asked.force).await,
-        };
-        match answer {
-            // Whether it happened, the provider's record says.
-            Ok(()) | Err(ProviderError::UnknownOutcome { .. }) => return Ok(None),
-            Err(error) if error.is_transient() => {
-                errors += 1;
-                if let Err(waited) = steered.pause(pause(errors), true).await? {
-                    return Ok(Some(steered.gave_up(&waited, &error.to_string())));
-                }
-            }
-            Err(error) => return Ok(Some(refused(&error))),
-        }
-    }
-}
-
-/// Waits until the provider says so, and writes it.
-async fn await_state(steered: &Steered<'_>, id: XNodeId) -> Result<Ended, UseCaseError> {
-    let stops = steered.operation.kind == OperationKind::StopXNode;
-    let wanted = if stops { InstanceState::Stopped } else { InstanceState::Running };
-    let mut errors = 0;
-    loop {
+        let since = asked_at.map(|at| context.clock.elapsed().saturating_sub(at));
         let last = match steered.provider.instance(&steered.instance).await {
-            Ok(Some(seen)) if seen.status == wanted => {
-                let status = if stops { XNodeStatus::Stopped } else { XNodeStatus::Running };
-                let set = move |row: &mut StoredXNode| {
-                    row.xnode.status = status;
-                    placed::set_address(&mut row.xnode, &seen);
-                };
-                return settle(steered.context, id, stops, set).await;
-            }
-            Ok(Some(seen)) if seen.status == InstanceState::Error => {
-                return Ok(failed("failed", "the provider says that it failed"));
-            }
-            Ok(Some(seen)) if seen.status != InstanceState::Deleted => {
-                errors = 0;
-                format!("it is {} at the provider", seen.status)
-            }
-            Ok(_) => return Ok(failed("gone", "the provider no longer knows it")),
+            Ok(Some(seen)) => match judge_switch(seen.status, wanted, since) {
+                Switching::Done => {
+                    let status = if stops { XNodeStatus::Stopped } else { XNodeStatus::Running };
+                    let set = move |row: &mut StoredXNode| {
+                        row.xnode.status = status;
+                        placed::set_address(&mut row.xnode, &seen);
+                    };
+                    return settle(context, id, stops, set).await;
+                }
+                Switching::Failed => return Ok(failed("failed", "the provider says that it failed")),
+                Switching::Gone => return Ok(failed("gone", "the provider no longer knows it")),
+                Switching::Wait => {
+                    errors = 0;
+                    format!("it is {} at the provider", seen.status)
+                }
+                Switching::Ask => match ask(steered, asked.force).await? {
+                    // Whether it happened, the provider's record says.
+                    Ok(()) | Err(ProviderError::UnknownOutcome { .. }) => {
+                        context.faults.point("power:asked");
+                        asked_at = Some(context.clock.elapsed());
+                        errors = 0;
+                        continue;
+                    }
+                    Err(error) if error.is_transient() => {
+                        errors += 1;
+                        error.to_string()
+                    }
+                    Err(error) => return Ok(refused(&error)),
+                },
+            },
+            Ok(None) => return Ok(failed("gone", "the provider no longer knows it")),
             Err(error) if error.is_transient() => {
                 errors += 1;
                 error.to_string()
@@ -333,9 +313,29 @@ async fn await_state(steered: &Steered<'_>, id: XNodeId) -> Result<Ended, UseCas
         };
         let rest = if errors == 0 { POLL } else { pause(errors) };
         if let Err(waited) = steered.pause(rest, true).await? {
-            return Ok(steered.gave_up(&waited, &last));
+            let was_asked = if asked_at.is_some() { "was asked already" } else { "was not asked" };
+            return Ok(steered.gave_up(&waited, &format!("the provider {was_asked}; {last}")));
         }
     }
+}
+
+/// Asks the provider, once.
+async fn ask(steered: &Steered<'_>, force: bool) -> Result<capsule_providers::Result<()>, UseCaseError> {
+    let (provider, instance) = (&steered.provider, &steered.instance);
+    match steered.operation.kind {
+        OperationKind::StartXNode => return Ok(provider.start(instance).await),
+        OperationKind::StopXNode => return Ok(provider.stop(instance, force).await),
+        _ => {}
+    }
+    let (id, sent) = (steered.operation.id, Asked { force, sent: true });
+    steered
+        .context
+        .store
+        .write::<_, StoreError>(Lane::Normal, move |tx| {
+            Box::pin(async move { store::operations::set_request(tx, id, &sent).await })
+        })
+        .await?;
+    Ok(provider.restart(instance, force).await)
 }
 
 async fn settle(
