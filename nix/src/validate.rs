@@ -308,7 +308,6 @@ mod tests {
         assert_eq!(found("{\n  a = 1\n}\n"), [(Kind::Syntax, 3, 1)]);
         assert_eq!(found("{ a = ;\n}"), [(Kind::Syntax, 1, 7)]);
         assert_eq!(found("{ a = [ 1 2"), [(Kind::Syntax, 1, 12)]);
-        assert_eq!(found("{ a, a }: 1\n"), [(Kind::Syntax, 1, 6)]);
     }
 
     #[test]
@@ -344,6 +343,32 @@ mod tests {
         assert_eq!(report.problems[0].kind, Kind::Format);
         assert_eq!(report.problems[0].line, 3);
         assert!(found("{\n  a = 1;\n}\n").is_empty());
+    }
+
+    #[test]
+    fn a_place_leads_to_who_asked_for_what_stands_there() {
+        let origin = |id: &str| Origin::Stack(id.parse().expect(id));
+        let mut options = Options::default();
+        let mut set = |path: &str, value: crate::value::Value, id: &str| {
+            options.set(path.parse().expect(path), value, origin(id)).expect("no conflict");
+        };
+        set("services.\"a.b\".enable", true.into(), "one");
+        set("list", vec!["x"].into(), "two");
+        set("list", vec!["y"].into(), "three");
+        let text = "{ pkgs, ... }:\n{\n  services = {\n    \"a.b\".enable = true;\n  };\n  list = [\n    \"x\"\n    \"y\"\n  ];\n  other = 1;\n}\n";
+        for (line, column, who) in [
+            (4, 5, Some("one")),
+            (4, 22, Some("one")),
+            (7, 6, Some("two")),
+            (8, 5, Some("three")),
+            (10, 11, None),
+        ] {
+            let expected: Vec<Origin> = who.map(origin).into_iter().collect();
+            assert_eq!(origins_at(text, &options, line, column), expected, "{line}:{column}");
+        }
+        assert_eq!(origins_at(text, &options, 6, 3), [origin("two"), origin("three")]);
+        let broken = text.replace("list = [", "list = [ ) ");
+        assert_eq!(validate(&broken, &options).problems[0].origins, [origin("two"), origin("three")]);
     }
 
     #[test]

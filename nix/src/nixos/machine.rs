@@ -99,7 +99,7 @@ pub enum BootLoader {
 /// One line of the table.
 struct Line {
     platform: Platform,
-    /// What the hardware file imports from nixpkgs, below `nixos/modules`.
+    /// What nixpkgs has for it, below `nixos/modules`.
     module: &'static str,
     /// The usual disk; a platform whose module knows it has none.
     disk: Option<&'static str>,
@@ -179,8 +179,12 @@ impl<'a> Machine<'a> {
         Origin::Platform(self.line.platform.as_str())
     }
 
-    pub(super) fn imports(&self) -> Vec<Value> {
-        vec![Value::expression(format!("modulesPath + \"{}\"", self.line.module))]
+    /// What a file imports from nixpkgs. A cloud's module belongs to the configuration, because a hardware file the
+    /// machine has already is kept and may not have it.
+    pub(super) fn imports(&self, file: Importing) -> Option<Value> {
+        let belongs =
+            if self.line.boot == Boot::Module { Importing::Configuration } else { Importing::Hardware };
+        (file == belongs).then(|| Value::expression(format!("modulesPath + \"{}\"", self.line.module)))
     }
 
     /// The disk that is laid out by us; `None` where an image of the provider brings its own.
@@ -207,26 +211,46 @@ impl<'a> Machine<'a> {
     /// Options of the hardware file.
     pub(super) fn hardware(&self) -> Vec<(OptionPath, Value)> {
         let mut set = vec![(path("nixpkgs.hostPlatform"), self.host.system.as_str().into())];
-        if self.line.platform == Platform::Aws {
-            set.push((path("ec2.efi"), true.into()));
+        if self.disk().is_some() {
+            set.push((path("boot.initrd.availableKernelModules"), self.line.kernel_modules.to_vec().into()));
         }
-        if self.disk().is_none() {
-            return set;
-        }
-        set.push((path("boot.initrd.availableKernelModules"), self.line.kernel_modules.to_vec().into()));
-        set.push((path("fileSystems.\"/\".device"), ROOT_DEVICE.into()));
-        set.push((path("fileSystems.\"/\".fsType"), "ext4".into()));
-        if self.has_esp() {
-            set.push((path("fileSystems.\"/boot\".device"), ESP_DEVICE.into()));
-            set.push((path("fileSystems.\"/boot\".fsType"), "vfat".into()));
-            set.push((path("fileSystems.\"/boot\".options"), vec!["umask=0077"].into()));
+        for system in self.file_systems() {
+            let at = path("fileSystems").below(system.mount);
+            set.push((at.below("device"), system.device.into()));
+            set.push((at.below("fsType"), system.kind.into()));
+            if system.grows {
+                set.push((at.below("autoResize"), true.into()));
+            }
+            if system.kind == "vfat" {
+                set.push((at.below("options"), vec!["umask=0077"].into()));
+            }
         }
         set
+    }
+
+    fn file_systems(&self) -> Vec<FileSystem> {
+        let root = |device, grows| FileSystem { mount: "/", device, kind: "ext4", grows };
+        let boot = |device| FileSystem { mount: "/boot", device, kind: "vfat", grows: false };
+        match self.line.platform {
+            // What the images of these have, as the modules of nixpkgs have it.
+            Platform::DigitalOcean => vec![root("/dev/disk/by-label/nixos", true)],
+            Platform::Aws => vec![root("/dev/disk/by-label/nixos", true), boot("/dev/disk/by-label/ESP")],
+            Platform::Linode => vec![root("/dev/sda", true)],
+            _ => {
+                let mut layout = vec![root("/dev/disk/by-partlabel/disk-main-root", false)];
+                layout.extend(self.has_esp().then(|| boot("/dev/disk/by-partlabel/disk-main-ESP")));
+                layout
+            }
+        }
     }
 
     /// Options of the boot loader and the console.
     pub(super) fn boot(&self) -> Vec<(OptionPath, Value)> {
         let mut set = Vec::new();
+        if self.line.platform == Platform::Aws {
+            // ARM and the newer machines have no BIOS.
+            set.push((path("ec2.efi"), true.into()));
+        }
         if let Some(console) = self.line.console {
             set.push((path("boot.kernelParams"), vec!["console=tty0", console].into()));
         }
@@ -264,9 +288,20 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// Labels that disko gives partitions: `disk-NAME-PARTITION`.
-const ROOT_DEVICE: &str = "/dev/disk/by-partlabel/disk-main-root";
-const ESP_DEVICE: &str = "/dev/disk/by-partlabel/disk-main-ESP";
+/// Which file imports something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Importing {
+    Configuration,
+    Hardware,
+}
+
+/// A file system of the running machine. Those we lay out have the labels disko gives: `disk-NAME-PARTITION`.
+struct FileSystem {
+    mount: &'static str,
+    device: &'static str,
+    kind: &'static str,
+    grows: bool,
+}
 
 /// Generations in the boot menu. Every one keeps a kernel, and a full `/boot` stops the next apply.
 const GENERATIONS: u16 = 10;

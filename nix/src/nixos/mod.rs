@@ -27,7 +27,7 @@ use crate::{
     stacks::{Library, Unknown},
     value::Value,
 };
-use machine::Machine;
+use machine::{Importing, Machine};
 
 /// No configuration was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,7 +91,7 @@ pub fn generate(library: &Library, profile: &Profile, host: &Host) -> Result<Set
     }
     let notes = notes(&selection, host, &machine);
     let mut files = vec![
-        configuration(&selection, host, options),
+        configuration(&selection, host, &machine, options),
         hardware(host, &machine)?,
         home(&selection, host, Surroundings::NixOs)?,
         flake::file(profile, host),
@@ -101,14 +101,15 @@ pub fn generate(library: &Library, profile: &Profile, host: &Host) -> Result<Set
     Ok(Set { files, notes })
 }
 
-fn configuration(selection: &Selection, host: &Host, options: Options) -> File {
+fn configuration(selection: &Selection, host: &Host, machine: &Machine, options: Options) -> File {
     let header = format!(
         "{}: written by Capsule from the profile {}. It is written anew with the next `nixos generate`:\n\
          change the profile, not this file.",
         host.name, selection.profile.name
     );
-    let imports = vec![Value::expression("./hardware-configuration.nix")];
-    module("configuration.nix", &header, "config, lib, pkgs, ...", imports, options)
+    let mut imports = vec![Value::expression("./hardware-configuration.nix")];
+    imports.extend(machine.imports(Importing::Configuration));
+    module("configuration.nix", &header, "config, lib, modulesPath, pkgs, ...", imports, options)
 }
 
 fn hardware(host: &Host, machine: &Machine) -> Result<File, Conflict> {
@@ -122,7 +123,8 @@ fn hardware(host: &Host, machine: &Machine) -> Result<File, Conflict> {
         host.name, host.platform
     );
     let arguments = "config, lib, modulesPath, ...";
-    Ok(module("hardware-configuration.nix", &header, arguments, machine.imports(), options))
+    let imports = machine.imports(Importing::Hardware).into_iter().collect();
+    Ok(module("hardware-configuration.nix", &header, arguments, imports, options))
 }
 
 fn notes(selection: &Selection, host: &Host, machine: &Machine) -> Vec<String> {

@@ -1,12 +1,6 @@
 //! The machines that golden files, properties and the check against nixpkgs look at: every stack alone, every
 //! built-in profile, every sprout, all stacks together, and every platform with each processor it has.
 
-#![allow(dead_code, reason = "each suite uses a part")]
-#![allow(
-    clippy::allow_attributes,
-    reason = "what is dead differs from suite to suite, so nothing can be expected"
-)]
-
 use capsule_nix::{
     File,
     expression::expression,

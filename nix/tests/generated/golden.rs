@@ -1,12 +1,11 @@
 //! The text of generated files, as committed in `tests/golden/`: a change of a line shows in review. After a change
-//! that is meant, `UPDATE_GOLDEN=1 cargo test -p capsule-nix --test golden` rewrites them.
-
-mod cases;
+//! that is meant, `UPDATE_GOLDEN=1 cargo test -p capsule-nix --test generated` rewrites them.
 
 use std::{collections::BTreeSet, env, fs, path::Path, time::Instant};
 
 use capsule_nix::{nixos::generate, options::Options, stacks::Library, validate::validate};
-use cases::Case;
+
+use crate::cases::{self, Case};
 
 fn chosen(library: &Library) -> Vec<(Case, &'static [&'static str])> {
     const SOFTWARE: &[&str] = &["configuration.nix", "home.nix", "setup/default.nix"];
