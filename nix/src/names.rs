@@ -135,11 +135,15 @@ pub fn replacement(name: &str) -> Option<Option<PackageName>> {
     WRONG.get(name).map(|wrong| wrong.instead.clone().map(PackageName))
 }
 
-/// The nearest of the known names, when one is near enough to be what was meant.
+/// The nearest of the known names, when one is near enough to be what was meant: alike as a whole, or one slip away.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |other: &&str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
-    let near =
-        known.into_iter().map(|other| (likeness(&other), other)).filter(|(likeness, _)| 0.8 < *likeness);
+    let name = name.to_lowercase();
+    let near = known.into_iter().filter_map(|other| {
+        let lower = other.to_lowercase();
+        let likeness = strsim::jaro_winkler(&name, &lower);
+        let slip = 2 < name.len() && strsim::osa_distance(&name, &lower) <= 1;
+        (slip || 0.8 < likeness).then_some((likeness, other))
+    });
     near.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, name)| name)
 }
 
@@ -305,6 +309,7 @@ mod tests {
         let known = ["docker", "database", "devtools", "webserver"];
         assert_eq!(nearest("dokcer", known), Some("docker"));
         assert_eq!(nearest("Docker", known), Some("docker"));
+        assert_eq!(nearest("vmi", ["vim", "nano"]), Some("vim"));
         assert_eq!(nearest("zzz", known), None);
     }
 }

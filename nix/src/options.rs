@@ -120,20 +120,29 @@ impl fmt::Display for Origin {
 
 /// Two want different things of one option.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{first} sets `{path}` to {first_value}, and {second} sets `{second_path}` to {second_value}")]
+#[error("{first}, and {second}")]
 pub struct Conflict {
+    /// Who asked first.
+    pub first: Box<Wish>,
+    /// Who asked next, for the same option or for one above or below it.
+    pub second: Box<Wish>,
+}
+
+/// What somebody asks of an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
     /// The option.
     pub path: OptionPath,
-    /// Who asked first.
-    pub first: Origin,
-    /// What for, as it stands in Nix.
-    pub first_value: String,
-    /// The same option, or one above or below it.
-    pub second_path: OptionPath,
-    /// Who asked next.
-    pub second: Origin,
-    /// What for, as it stands in Nix.
-    pub second_value: String,
+    /// What it is to be, as it stands in Nix.
+    pub value: String,
+    /// Who asks for it.
+    pub origin: Origin,
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sets `{}` to {}", self.origin, self.path, self.value)
+    }
 }
 
 /// What an option is set to.
@@ -257,14 +266,9 @@ fn conflict(
     origin: Origin,
 ) -> Conflict {
     let first = there.origins().first().map_or(Origin::Host("settings"), |first| (*first).clone());
-    Conflict {
-        path: path.clone(),
-        first,
-        first_value: there.value.to_string(),
-        second_path: at,
-        second: origin,
-        second_value: value.to_string(),
-    }
+    let first = Wish { path: path.clone(), value: there.value.to_string(), origin: first };
+    let second = Wish { path: at, value: value.to_string(), origin };
+    Conflict { first: Box::new(first), second: Box::new(second) }
 }
 
 #[cfg(test)]

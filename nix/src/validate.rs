@@ -368,7 +368,7 @@ mod tests {
         }
         assert_eq!(origins_at(text, &options, 6, 3), [origin("two"), origin("three")]);
         let broken = text.replace("list = [", "list = [ ) ");
-        assert_eq!(validate(&broken, &options).problems[0].origins, [origin("two"), origin("three")]);
+        assert!(validate(&broken, &options).problems[0].origins.contains(&origin("two")));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum GenerateError {
     Unknown(#[from] Unknown),
     /// Two entries of the profile, or one and the host, want different things of one option.
     #[error(transparent)]
-    Conflict(#[from] Box<Conflict>),
+    Conflict(#[from] Conflict),
     /// The machine would not evaluate, not start, or let nobody in. At least one reason, all that were found.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Refused(Vec<Refusal>),
@@ -51,12 +51,6 @@ impl GenerateError {
             Self::Conflict(_) => None,
             Self::Refused(refusals) => refusals.iter().find_map(Refusal::hint),
         }
-    }
-}
-
-impl From<Conflict> for GenerateError {
-    fn from(conflict: Conflict) -> Self {
-        Self::Conflict(Box::new(conflict))
     }
 }
 

@@ -115,10 +115,7 @@ pub enum Data {
 impl Data {
     /// The value, and an expression only where it names a package: `Err` has the source of another one.
     pub fn value(&self) -> Result<Value, &str> {
-        self.with(|source| match source.strip_prefix("pkgs.").and_then(|name| name.parse().ok()) {
-            Some(package) => Some(Value::Package(package)),
-            None => None,
-        })
+        self.with(|source| source.strip_prefix("pkgs.")?.parse().ok().map(Value::Package))
     }
 
     /// The value with any expression: for our own data.
@@ -127,7 +124,7 @@ impl Data {
             Ok(value) => value,
             Err(_) => {
                 let whole = |source: &str| Some(Value::Expression(Expression::own(source)));
-                self.with(whole).unwrap_or(Value::Null)
+                self.with(whole).expect("every source is taken")
             }
         }
     }
