@@ -1,0 +1,111 @@
+# Profile everything:
+# Stacks: base, cli-tools, devtools, python, nodejs, rust, golang, github, docker, database, webserver, monitoring, security, cuda, ollama, machine-learning
+{
+  pkgs ? import <nixpkgs> {
+    config.allowUnfreePredicate =
+      package:
+      builtins.elem (package.pname or (builtins.parseDrvName package.name).name) [
+        "cuda-merged"
+        "cuda_cccl"
+        "cuda_compat"
+        "cuda_cudart"
+        "cuda_cuobjdump"
+        "cuda_cupti"
+        "cuda_cuxxfilt"
+        "cuda_gdb"
+        "cuda_nvcc"
+        "cuda_nvdisasm"
+        "cuda_nvml_dev"
+        "cuda_nvprune"
+        "cuda_nvrtc"
+        "cuda_nvtx"
+        "cuda_profiler_api"
+        "cuda_sanitizer_api"
+        "cudnn"
+        "libcublas"
+        "libcufft"
+        "libcurand"
+        "libcusolver"
+        "libcusparse"
+        "libnpp"
+        "libnvjitlink"
+        "nvidia-persistenced"
+        "nvidia-settings"
+        "nvidia-x11"
+      ];
+  },
+}:
+pkgs.buildEnv {
+  name = "capsule-profile";
+  paths = [
+    pkgs.git
+    pkgs.curl
+    pkgs.wget
+    pkgs.vim
+    pkgs.htop
+    pkgs.unzip
+    pkgs.jq
+    pkgs.ripgrep
+    pkgs.fzf
+    pkgs.fd
+    pkgs.tree
+    pkgs.tmux
+    pkgs.httpie
+    pkgs.bat
+    pkgs.gcc
+    pkgs.gnumake
+    pkgs.cmake
+    pkgs.autoconf
+    pkgs.automake
+    pkgs.libtool
+    pkgs.pkg-config
+    pkgs.gdb
+    pkgs.strace
+    pkgs.valgrind
+    pkgs.black
+    pkgs.pylint
+    pkgs.uv
+    pkgs.nodejs_24
+    pkgs.pnpm
+    pkgs.yarn
+    pkgs.rustup
+    pkgs.go
+    pkgs.gopls
+    pkgs.delve
+    pkgs.golangci-lint
+    pkgs.gh
+    pkgs.docker-compose
+    pkgs.postgresql_17
+    pkgs.redis
+    pkgs.nginx
+    pkgs.iotop
+    pkgs.nethogs
+    pkgs.dool
+    pkgs.sysstat
+    pkgs.ncdu
+    pkgs.aide
+    pkgs.lynis
+    pkgs.unhide
+    pkgs.openssl
+    pkgs.gnupg
+    pkgs.cudaPackages.cudatoolkit
+    pkgs.cudaPackages.cudnn
+    pkgs.nvtopPackages.nvidia
+    pkgs.ollama
+    (pkgs.python3.withPackages (python: [
+      python.pip
+      python.virtualenv
+      python.ipython
+      python.numpy
+      python.pandas
+      python.scipy
+      python.scikit-learn
+      python.matplotlib
+      python.notebook
+    ]))
+  ];
+  extraOutputsToInstall = [
+    "man"
+    "info"
+  ];
+}

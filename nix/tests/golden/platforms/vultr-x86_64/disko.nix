@@ -1,0 +1,12 @@
+# web-1: the layout of /dev/vda. Running disko with this file ERASES that disk.
+{
+  disko.devices.disk.main.content.partitions.boot.size = "1M";
+  disko.devices.disk.main.content.partitions.boot.type = "EF02";
+  disko.devices.disk.main.content.partitions.root.content.format = "ext4";
+  disko.devices.disk.main.content.partitions.root.content.mountpoint = "/";
+  disko.devices.disk.main.content.partitions.root.content.type = "filesystem";
+  disko.devices.disk.main.content.partitions.root.size = "100%";
+  disko.devices.disk.main.content.type = "gpt";
+  disko.devices.disk.main.device = "/dev/vda";
+  disko.devices.disk.main.type = "disk";
+}

@@ -1,0 +1,104 @@
+# web-1: written by Capsule from the profile cuda. It is written anew with the next `nixos generate`:
+# change the profile, not this file.
+{
+  config,
+  lib,
+  modulesPath,
+  pkgs,
+  ...
+}:
+{
+  imports = [ ./hardware-configuration.nix ];
+
+  boot.loader.grub.configurationLimit = 10;
+  boot.loader.grub.device = "/dev/vda";
+  boot.loader.grub.efiInstallAsRemovable = true;
+  boot.loader.grub.efiSupport = true;
+  boot.loader.grub.enable = true;
+
+  environment.systemPackages = [
+    pkgs.git
+    pkgs.curl
+    pkgs.wget
+    pkgs.vim
+    pkgs.htop
+    pkgs.unzip
+    pkgs.cudaPackages.cudatoolkit
+    pkgs.cudaPackages.cudnn
+    pkgs.nvtopPackages.nvidia
+  ];
+
+  hardware.graphics.enable = true;
+  hardware.nvidia.nvidiaPersistenced = true;
+  hardware.nvidia.nvidiaSettings = false;
+  hardware.nvidia.open = true;
+
+  i18n.defaultLocale = "en_US.UTF-8";
+
+  networking.firewall.enable = true;
+  networking.hostName = "web-1";
+
+  nix.gc.automatic = true;
+  nix.gc.dates = "weekly";
+  nix.gc.options = "--delete-older-than 30d";
+  nix.optimise.automatic = true;
+  nix.settings.experimental-features = [
+    "nix-command"
+    "flakes"
+  ];
+
+  nixpkgs.config.allowUnfreePredicate =
+    package:
+    builtins.elem (lib.getName package) [
+      "cuda-merged"
+      "cuda_cccl"
+      "cuda_compat"
+      "cuda_cudart"
+      "cuda_cuobjdump"
+      "cuda_cupti"
+      "cuda_cuxxfilt"
+      "cuda_gdb"
+      "cuda_nvcc"
+      "cuda_nvdisasm"
+      "cuda_nvml_dev"
+      "cuda_nvprune"
+      "cuda_nvrtc"
+      "cuda_nvtx"
+      "cuda_profiler_api"
+      "cuda_sanitizer_api"
+      "cudnn"
+      "libcublas"
+      "libcufft"
+      "libcurand"
+      "libcusolver"
+      "libcusparse"
+      "libnpp"
+      "libnvjitlink"
+      "nvidia-persistenced"
+      "nvidia-settings"
+      "nvidia-x11"
+    ];
+
+  programs.git.enable = true;
+
+  security.sudo.wheelNeedsPassword = false;
+
+  services.openssh.enable = true;
+  services.openssh.settings.KbdInteractiveAuthentication = false;
+  services.openssh.settings.PasswordAuthentication = false;
+  services.openssh.settings.PermitRootLogin = "prohibit-password";
+  services.xserver.videoDrivers = [ "nvidia" ];
+
+  system.stateVersion = "26.05";
+
+  time.timeZone = "Europe/Berlin";
+
+  users.users.ada.extraGroups = [ "wheel" ];
+  users.users.ada.isNormalUser = true;
+  users.users.ada.openssh.authorizedKeys.keys = [
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3mXQ0T0F7E1qf0mQm4y1iG0e4QeR5bqk8u2m3q9xYv ada@example"
+  ];
+  users.users.root.openssh.authorizedKeys.keys = [
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3mXQ0T0F7E1qf0mQm4y1iG0e4QeR5bqk8u2m3q9xYv capsule"
+  ];
+}

@@ -1,0 +1,28 @@
+# Home of ada: written by Capsule from the profile monitoring. Change the profile, not this file.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+{
+  home.homeDirectory = "/home/ada";
+  home.packages = [
+    pkgs.git
+    pkgs.curl
+    pkgs.wget
+    pkgs.vim
+    pkgs.htop
+    pkgs.unzip
+    pkgs.iotop
+    pkgs.nethogs
+    pkgs.dool
+    pkgs.sysstat
+    pkgs.ncdu
+  ];
+  home.stateVersion = "26.05";
+  home.username = "ada";
+
+  programs.bash.enable = true;
+  programs.home-manager.enable = true;
+}
