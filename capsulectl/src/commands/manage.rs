@@ -44,7 +44,9 @@ pub async fn run(session: &Session, given: &str) -> Result<Outcome> {
         let prompt = format!("What about {}?", xnode.name);
         let select = Select::new().with_prompt(prompt).items(&titles).default(chosen.min(titles.len() - 1));
         // Escape and `q` leave, as the last line does.
-        let Some(at) = select.interact_opt().map_err(|error| ask::asking(error.into()))? else { return Ok(Outcome::Done) };
+        let Some(at) = select.interact_opt().map_err(|error| ask::asking(error.into()))? else {
+            return Ok(Outcome::Done);
+        };
         match actions.get(at) {
             Some(action) => carry_out(session, action)?,
             None if at + 1 == titles.len() => return Ok(Outcome::Done),

@@ -33,8 +33,8 @@ use crate::{
     ssh,
     store::{Lane, Store, StoreError, channels, xnodes},
     tasks::{
-        collector, evaluator, expiry, operations, outbox, prober, reconcile, recorder, remediation, retention,
-        supervisor, templates,
+        collector, evaluator, expiry, operations, outbox, prober, reconcile, recorder, remediation,
+        retention, supervisor, templates,
     },
 };
 

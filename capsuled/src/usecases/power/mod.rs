@@ -9,7 +9,7 @@ mod delete;
 use std::{sync::Arc, time::Duration};
 
 use capsule_api::{
-    AlertKind, EventKind, InstanceRef, InstanceState, Leftover, Operation, OperationId, OperationKind, Placement,
+    AlertKind, EventKind, InstanceRef, Leftover, Operation, OperationId, OperationKind, Placement,
     TerminateRequest, XNode, XNodeId, XNodeStatus,
 };
 use capsule_providers::{Provider, ProviderError};
