@@ -158,7 +158,9 @@ async fn a_vendor_that_fails_says_nothing_and_stops_nobody() {
     }
     broken.switches().unauthorised(true);
     assert_eq!(exit_code(&daemon, "reconcile"), Some(1));
-    assert_eq!(json(&daemon, "provider show vultr")["accounts"][0]["state"], "refused");
+    let accounts = json(&daemon, "provider accounts");
+    let account = accounts.as_array().expect("a list").iter().find(|one| one["name"] == "vultr");
+    assert_eq!(account.expect("the account")["state"], "refused");
     let sweeps = json(&daemon, "findings --sweeps --account vultr");
     assert!(sweeps[0]["error"].as_str().is_some_and(|error| error.contains("credential")), "{sweeps}");
     broken.switches().clear();
