@@ -312,7 +312,7 @@ pub fn is_news(
 ) -> bool {
     let mut same = past.iter().filter(|run| run.remediation == remediation && run.held == Some(why));
     match why {
-        HeldBack::FleetDown | HeldBack::Blind | HeldBack::HourlyLimit => {
+        HeldBack::FleetDown | HeldBack::HourlyLimit => {
             !same.any(|run| run.alert == alert || now < end_of_hour(run.began_at))
         }
         // That an alert is not acted on again at once goes without saying.
@@ -321,6 +321,7 @@ pub fn is_news(
             !same.any(|run| run.alert == alert)
         }
         HeldBack::TooEarly
+        | HeldBack::Blind
         | HeldBack::Unseen
         | HeldBack::Occupied
         | HeldBack::UnknownOutcome

@@ -19,7 +19,7 @@ use crate::{
 
 /// How often open alerts are looked at without news: a fleet recovers, an operation ends.
 const SWEEP: Duration = Duration::from_secs(30);
-/// How soon an xNode is looked at again that is about to be probed.
+/// How soon is looked again at what is about to be probed: a host that slept sees nothing for a moment.
 const SOON: Duration = Duration::from_secs(2);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,7 +62,7 @@ pub async fn decide(context: &Context, most: usize) -> Result<Option<Duration>, 
 fn wait_for(why: HeldBack, until: Option<Timestamp>, now: Timestamp) -> Duration {
     match until {
         Some(until) => Duration::try_from(until.duration_since(now)).unwrap_or_default(),
-        None if why == HeldBack::Unseen => SOON,
+        None if matches!(why, HeldBack::Unseen | HeldBack::Blind) => SOON,
         None => SWEEP,
     }
 }
