@@ -113,7 +113,7 @@ async fn a_directory_that_is_broken_in_one_place_changes_nothing() {
     assert!(reply.text.contains("inventory.json line 29, ssh_port: "), "{}", reply.text);
     let reply = migrate(&api, PYTHON, "vultr:\n  api_key: \"a\\tcanary\"\n", false).await;
     reply.is_problem(422, "invalid");
-    assert!(reply.text.contains("providers.yml line 2, vultr.api_key: "), "{}", reply.text);
+    assert!(reply.text.contains("providers.yml line 1, vultr.api_key: "), "{}", reply.text);
     assert!(!reply.text.contains("canary"), "{}", reply.text);
     assert_eq!(state(&api).await, empty);
 }
