@@ -12,6 +12,7 @@ use axum::{
     Router,
     body::Bytes,
     http::{HeaderMap, Method, StatusCode, Uri},
+    response::IntoResponse,
 };
 use capsule_api::{Arch, InstanceRef, ProviderName};
 use serde_json::Value;
@@ -37,6 +38,9 @@ pub(crate) struct Asked {
 /// What to answer: a status and JSON (`null`: no body).
 pub(crate) type Answer = (u16, Value);
 
+/// The same with headers, for a vendor that says something in them.
+pub(crate) type HeadedAnswer = (u16, Vec<(&'static str, String)>, Value);
+
 /// A running fake; it ends with its runtime.
 pub(crate) struct Fake {
     port: u16,
@@ -46,16 +50,31 @@ pub(crate) struct Fake {
 impl Fake {
     /// Starts one that answers by `answer`.
     pub(crate) async fn start(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_headed(move |asked| {
+            let (status, json) = answer(asked);
+            (status, Vec::new(), json)
+        })
+        .await
+    }
+
+    /// Starts one that answers by `answer`, headers and all.
+    pub(crate) async fn start_headed(
+        answer: impl Fn(&Asked) -> HeadedAnswer + Send + Sync + 'static,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let (log, answer) = (Arc::clone(&asked), Arc::new(answer));
         let respond = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
             let asked = read(&method, &uri, headers, &body);
-            let (status, json) = answer(&asked);
+            let (status, headers, json) = answer(&asked);
             log.lock().expect("no panic while it is held").push(asked);
             let text = if json.is_null() { String::new() } else { json.to_string() };
-            std::future::ready((StatusCode::from_u16(status).expect("a status"), text))
+            let mut response = (StatusCode::from_u16(status).expect("a status"), text).into_response();
+            for (name, value) in headers {
+                response.headers_mut().insert(name, value.parse().expect("a header value"));
+            }
+            std::future::ready(response)
         };
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(respond)).await });
         Self { port, asked }

@@ -5,7 +5,7 @@
 //! The end of an operation goes the same way to the channels that ask for it.
 
 use capsule_api::{
-    Alert, AlertChange, AlertChangeKind, DeliveryId, DeploymentState, EventKind, Operation, Tag, XNode,
+    Alert, AlertChange, AlertChangeKind, DeliveryId, DeploymentState, EventKind, Operation, Tag, Topic, XNode,
 };
 use uuid::Uuid;
 
@@ -83,6 +83,11 @@ pub async fn tell_end(tx: &mut Tx, operation: Operation) -> Result<(), StoreErro
     if !routing::is_told(operation.kind) || !operation.state.is_final() {
         return Ok(());
     }
+    let mut routes = channels::routes_in(tx).await?;
+    routes.retain(|(_, route)| route.tells(Topic::Operations));
+    if routes.is_empty() {
+        return Ok(());
+    }
     let about = About::read(tx, &operation).await?;
     let summary = format!("{}: {} {}", about.name, operation.kind, operation.state);
     let (at, id) = (tx.now(), operation.id);
@@ -92,7 +97,7 @@ pub async fn tell_end(tx: &mut Tx, operation: Operation) -> Result<(), StoreErro
         servers_total: about.servers.len(),
         servers: about.servers.into_iter().take(SERVERS_TOLD).collect(),
     };
-    for (channel, route) in channels::routes_in(tx).await? {
+    for (channel, route) in routes {
         if routing::wants_end(&route, &about.tags) {
             let message = Message {
                 delivery_id: DeliveryId(Uuid::now_v7()),

@@ -35,7 +35,10 @@ fn new(mark: &Mark) -> NewInstance {
 }
 
 async fn scaleway(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Fake, Arc<dyn Provider>) {
-    let server = Fake::start(script).await;
+    client_of(Fake::start(script).await)
+}
+
+fn client_of(server: Fake) -> (Fake, Arc<dyn Provider>) {
     let client = server.connect(PROVIDER, &[("api_key", "canary"), ("access_key", "SCWX")]);
     (server, client)
 }
@@ -247,7 +250,7 @@ async fn nothing_is_made_in_a_zone_that_no_list_looks_into() {
 async fn a_server_left_off_by_a_crash_is_found_and_finished() {
     let mark = mark();
     let (tag, state) = (mark.to_string(), Arc::new(Mutex::new("stopped")));
-    let (server, client) = scaleway(move |asked| {
+    let fake = Fake::start_headed(move |asked| {
         let mut state = state.lock().expect("not poisoned");
         match (asked.method.as_str(), asked.path.as_str()) {
             ("GET", "/instance/v1/zones/fr-par-1/servers") => {
@@ -255,16 +258,16 @@ async fn a_server_left_off_by_a_crash_is_found_and_finished() {
                 one["server"]["tags"] = json!([tag]);
                 (200, vec![("x-total-count", "1".to_owned())], json!({"servers": [one["server"].take()]}))
             }
-            ("GET", SERVER) => (200, server(*state)),
+            ("GET", SERVER) => (200, Vec::new(), server(*state)),
             ("GET", _) => (200, vec![("x-total-count", "0".to_owned())], json!({"servers": []})),
             ("POST", _) => {
                 *state = "starting";
-                (202, json!({"task": {}}))
+                (202, Vec::new(), json!({"task": {}}))
             }
-            _ => (204, Value::Null),
+            _ => (204, Vec::new(), Value::Null),
         }
-    })
-    .await;
+    });
+    let (server, client) = client_of(fake.await);
     let found = client.find_marked(&mark, "fr-par-1").await.expect("all zones answer");
     assert_eq!(found.len(), 1);
     assert_eq!(server.lines().len(), ZONES.len(), "every zone was asked");
@@ -285,13 +288,13 @@ async fn a_server_left_off_by_a_crash_is_found_and_finished() {
 
 #[tokio::test]
 async fn all_pages_of_all_zones_are_read_in_order() {
-    let (server, client) = scaleway(|asked| {
+    let fake = Fake::start_headed(|asked| {
         let total = vec![("x-total-count", "2".to_owned())];
         let zone = asked.path.split('/').nth(4).expect("a zone");
         let page = if asked.query["page"] == "1" { 1 } else { 2 };
         (200, total, json!({"servers": [{"id": format!("{zone}-{page}"), "state": "running"}]}))
-    })
-    .await;
+    });
+    let (server, client) = client_of(fake.await);
     let all = client.instances().await.expect("a list");
     assert_eq!(all.len(), 2 * ZONES.len());
     assert_eq!(
