@@ -120,7 +120,7 @@ pub async fn one(
 ) -> Result<Option<Instance>, UseCaseError> {
     let stored = super::stored(context, account.as_str()).await?;
     let client = client_of(context, &stored)?;
-    noted(context, &stored, client.instance(reference)).await
+    Ok(client.instance(reference).await?)
 }
 
 async fn all_of(context: &Context, stored: &StoredAccount) -> Result<Vec<Instance>, UseCaseError> {
