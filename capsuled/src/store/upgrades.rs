@@ -113,7 +113,7 @@ async fn what_costs_something_before_costs_were_kept_costs_it_from_the_upgrade_o
 
 #[tokio::test]
 async fn alerts_and_the_outbox_keep_every_row_and_their_order() {
-    let mut earlier = Earlier::before(9).await;
+    let mut earlier = Earlier::before(7).await;
     earlier
         .run(
             "INSERT INTO channels (key, id, name, enabled, target, route, revision)

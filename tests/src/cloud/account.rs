@@ -14,7 +14,6 @@ pub struct Machine {
 }
 
 /// A cloud that runs inside the test.
-#[expect(clippy::large_enum_variant, reason = "a suite has eight of them")]
 pub enum Cloud {
     /// One of ours.
     Fake(FakeCloud),

@@ -27,7 +27,7 @@ fn pass_until(world: &World, at: Timestamp) {
 
 /// The open alert that says so.
 async fn notice(world: &World) -> Option<Alert> {
-    let open = alerts::list_open(&mut *world.context.store.reader().await.expect("a reader")).await;
+    let open = alerts::list_open(&mut world.context.store.reader().await.expect("a reader")).await;
     open.expect("readable").into_iter().find(|alert| alert.kind == AlertKind::ExpiresSoon)
 }
 
@@ -91,7 +91,7 @@ async fn an_end_that_the_provider_refuses_is_asked_for_again_until_the_server_is
     let second = asked(&world).await.pop().expect("another try");
     assert!(matches!(world.power(&second).await, Some(Ended::Done(_))));
     assert!(world.xnodes().await.is_empty() && world.cloud.cloud.all().is_empty());
-    let open = alerts::list_open(&mut *world.context.store.reader().await.expect("a reader")).await;
+    let open = alerts::list_open(&mut world.context.store.reader().await.expect("a reader")).await;
     let about_xnodes = |alert: &Alert| alert.subject.kind == capsule_api::SubjectKind::XNode;
     assert!(!open.expect("readable").iter().any(about_xnodes));
 }
