@@ -175,7 +175,9 @@ async fn of_two_clients_that_want_the_same_one_wins_and_the_other_is_told() {
     site.settles(Duration::from_secs(2), LONG).await;
     assert_eq!(site.daemon.get("/v1/xnodes/api").await["status"], "stopped");
     let delete = ["xnode", "delete", "api", "--yes", "--no-wait"].map(str::to_owned);
-    assert_eq!(both(&site, &delete, &delete), [0, 4], "two deletions");
+    // The loser hears that somebody is at work on it, or that it is gone already.
+    let [won, lost] = both(&site, &delete, &delete);
+    assert!(won == 0 && [3, 4].contains(&lost), "two deletions: {won}, {lost}");
     assert_eq!(site.ended("api").await["state"], "succeeded");
     site.tracks(0, "deleted twice").await;
 }
