@@ -175,6 +175,8 @@ pub enum Command {
     Tasks(records::TasksArgs),
     /// A shell or command on a server, and its host key
     Ssh(remote::SshArgs),
+    /// Join a port here with one on a server, as `xnode tunnel`
+    Tunnel(remote::TunnelArgs),
     /// Look at the daemon, the connection and this account's rights
     Doctor(records::DoctorArgs),
     /// This client's own settings

@@ -114,6 +114,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Audit(args) => records::audit(session, args.limit).await,
         Command::Tasks(_) => records::tasks(session).await,
         Command::Ssh(args) => ssh::run(session, args).await,
+        Command::Tunnel(args) => tunnel::run(session, args).await,
         Command::Doctor(_) => doctor::run(session).await,
         Command::Config(args) => client_config::run(session, &args.action),
         Command::Completions(args) => documents::completions(&args),

@@ -50,6 +50,7 @@ pub fn named(command: &Command) -> Option<Named> {
             Some(SshAction::Trust { xnode: name, .. }) => xnode(name),
             None => args.xnode.as_ref().and_then(xnode),
         },
+        Command::Tunnel(args) => args.xnode.as_ref().and_then(xnode),
         Command::XNode(args) => match &args.action {
             XNodeAction::Tunnel(args) => args.xnode.as_ref().and_then(xnode),
             XNodeAction::Manage(args) => xnode(&args.xnode),

@@ -38,7 +38,7 @@ const VIEW: View<Finding> = View {
         Column { title: "USD/H", fit: Fit::Wide, cell: |f, look| Cell::maybe(f.hourly_cost_micros, look) },
     ],
     name: |finding| finding.id.to_string(),
-    empty: "providers and inventory agree",
+    empty: "no findings; `capsulectl findings --sweeps` says what was compared, and when",
 };
 
 const DRIFT: View<Drift> = View {

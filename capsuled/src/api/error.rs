@@ -224,6 +224,8 @@ fn of_use_case(error: &UseCaseError) -> Shown {
         UseCaseError::InUse { hint, .. } => {
             Shown::new(S::CONFLICT, "wrong_state", "In use").hint(hint.clone())
         }
+        UseCaseError::NoAccount(_) => Shown::new(S::CONFLICT, "wrong_state", "No account")
+            .hint("`capsulectl provider configure PROVIDER` adds one"),
         UseCaseError::RoleTooLow { needed, .. } => {
             Shown::new(S::FORBIDDEN, "role_too_low", "Not allowed").hint(join_hint(*needed))
         }

@@ -333,8 +333,12 @@ impl Line<'_> {
             let (hourly, limit) = (self.hourly.unwrap_or_default(), request.max_hourly.unwrap_or_default());
             format!("{hourly} USD an hour, at most {limit} wanted")
         });
-        tell(Failures::SOLD_OUT, &|| "sold out".to_owned());
-        tell(Failures::NO_PRICE, &|| "its price is not known until `templates refresh`".to_owned());
+        if self.failures.has(Failures::SOLD_OUT) && self.failures.has(Failures::NO_PRICE) {
+            tell(Failures::SOLD_OUT, &|| format!("not in {provider}'s list there"));
+        } else {
+            tell(Failures::SOLD_OUT, &|| "sold out".to_owned());
+            tell(Failures::NO_PRICE, &|| "its price is not known until `templates refresh`".to_owned());
+        }
         tell(Failures::NOT_NAMED, &|| {
             format!("how {provider} calls it is not known until `templates refresh`")
         });

@@ -36,7 +36,7 @@ pub mod xnodes;
 
 use std::fmt::Display;
 
-use capsule_api::Role;
+use capsule_api::{ProviderName, Role};
 
 use crate::{
     rules::selection::{self, Resolution},
@@ -108,6 +108,9 @@ pub enum UseCaseError {
         /// How to see or end that.
         hint: String,
     },
+    /// Nobody can be asked.
+    #[error("there is no account{} to ask with", at(*.0))]
+    NoAccount(Option<ProviderName>),
     /// The caller's role does not allow it.
     #[error("{action} needs the role {needed}")]
     RoleTooLow {
@@ -172,6 +175,11 @@ impl UseCaseError {
     fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), reason: reason.into() }
     }
+}
+
+/// Where nobody is: ` at linode`, or nothing for anywhere.
+fn at(provider: Option<ProviderName>) -> String {
+    provider.map(|provider| format!(" at {provider}")).unwrap_or_default()
 }
 
 /// The one of `known` (id and name) that `given` means: an id, a name, or a unique end of an id.

@@ -3,16 +3,17 @@
 //! them says otherwise, a person resolves them, or what they are about goes.
 
 use capsule_api::{
-    Account, Alert, AlertChangeKind, AlertId, AlertKind, AlertState, Cause, Severity, Subject, SubjectKind,
-    Tag, XNode,
+    Account, Alert, AlertChangeKind, AlertKind, AlertState, Cause, Severity, Subject, SubjectKind, Tag, XNode,
 };
-use uuid::Uuid;
 
 use super::{
     telling::{self, Happening},
     xnodes,
 };
-use crate::store::{StoreError, Tx, alerts};
+use crate::{
+    model::AlertDraft,
+    store::{StoreError, Tx, alerts},
+};
 
 /// What a problem is about.
 #[derive(Debug)]
@@ -49,23 +50,8 @@ pub async fn raise(
     }
     let now = tx.now();
     let cause = Cause { key: kind.to_string(), severity, text: summary.to_owned(), since: now, value: None };
-    let alert = Alert {
-        id: AlertId(Uuid::now_v7()),
-        subject,
-        subject_name: name,
-        kind,
-        severity,
-        state: AlertState::Open,
-        summary: summary.to_owned(),
-        causes: vec![cause],
-        since: now,
-        opened_at: now,
-        changed_at: now,
-        acknowledged_at: None,
-        acknowledged_by: None,
-        resolved_at: None,
-        resolved_by: None,
-    };
+    let draft = AlertDraft { kind, severity, summary: summary.to_owned(), causes: vec![cause], since: now };
+    let alert = telling::opened(subject, name, draft, now);
     tell(tx, &alert, &tags, AlertChangeKind::Opened, summary).await
 }
 

@@ -5,12 +5,14 @@
 //! The end of an operation goes the same way to the channels that ask for it.
 
 use capsule_api::{
-    Alert, AlertChange, AlertChangeKind, DeliveryId, DeploymentState, EventKind, Operation, Tag, Topic, XNode,
+    Alert, AlertChange, AlertChangeKind, AlertId, AlertState, DeliveryId, DeploymentState, EventKind,
+    Operation, Subject, Tag, Topic, XNode,
 };
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    model::Intent,
+    model::{AlertDraft, Intent},
     notify::{self, Message, SERVERS_TOLD},
     rules::routing,
     store::{
@@ -32,6 +34,28 @@ pub struct Happening {
     pub text: String,
     /// The words somebody added, to go out with the message.
     pub comment: Option<String>,
+}
+
+/// An alert that begins `now`.
+pub fn opened(subject: Subject, subject_name: String, draft: AlertDraft, now: Timestamp) -> Alert {
+    let AlertDraft { kind, severity, summary, causes, since } = draft;
+    Alert {
+        id: AlertId(Uuid::now_v7()),
+        subject,
+        subject_name,
+        kind,
+        severity,
+        state: AlertState::Open,
+        summary,
+        causes,
+        since,
+        opened_at: now,
+        changed_at: now,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        resolved_at: None,
+        resolved_by: None,
+    }
 }
 
 /// Writes `alert` as it is after `happening` and queues a delivery for every channel that wants it. `tags`

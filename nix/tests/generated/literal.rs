@@ -64,8 +64,10 @@ fn string(literal: &ast::Str) -> Option<String> {
     literal.normalized_parts().into_iter().map(part).collect()
 }
 
-/// Every string of a file that has no interpolation in it.
+/// Every string of a file that has no interpolation in it, and every name that stands without quotes.
 pub fn strings(source: &str) -> Vec<String> {
     let root = Root::parse(source).syntax();
-    root.descendants().filter_map(ast::Str::cast).filter_map(|literal| string(&literal)).collect()
+    let literals = root.descendants().filter_map(ast::Str::cast).filter_map(|literal| string(&literal));
+    let names = root.descendants().filter_map(ast::Ident::cast).map(|name| name.to_string());
+    literals.chain(names).collect()
 }

@@ -2,9 +2,8 @@
 //! have subjects of their own.
 
 use capsule_api::{
-    Alert, AlertChangeKind, AlertId, AlertKind, AlertState, Budget, BudgetScope, Subject, SubjectKind, Tag,
+    Alert, AlertChangeKind, AlertKind, AlertState, Budget, BudgetScope, Subject, SubjectKind, Tag,
 };
-use uuid::Uuid;
 
 use crate::{
     rules::{
@@ -12,7 +11,7 @@ use crate::{
         costs::Month,
     },
     store::{StoreError, Tx, alerts, settings},
-    usecases::telling::{Happening, tell},
+    usecases::telling::{Happening, opened, tell},
 };
 
 /// Judges `budgets` as they were read, with what they cover costing; `true` when an alert changed. One that
@@ -66,23 +65,7 @@ pub(super) async fn carry_out(
     let now = tx.now();
     match action {
         AlertAction::Open(draft) => {
-            let alert = Alert {
-                id: AlertId(Uuid::now_v7()),
-                subject: subject.clone(),
-                subject_name: name.to_owned(),
-                kind: draft.kind,
-                severity: draft.severity,
-                state: AlertState::Open,
-                summary: draft.summary,
-                causes: draft.causes,
-                since: draft.since,
-                opened_at: now,
-                changed_at: now,
-                acknowledged_at: None,
-                acknowledged_by: None,
-                resolved_at: None,
-                resolved_by: None,
-            };
+            let alert = opened(subject.clone(), name.to_owned(), draft, now);
             let text = alert.summary.clone();
             tell(
                 tx,

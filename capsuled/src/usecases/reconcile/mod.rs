@@ -38,7 +38,7 @@ const ACCOUNT: &str = "account/";
 /// Asks for accounts to be compared with the inventory now.
 ///
 /// # Errors
-/// [`UseCaseError::NotFound`] for an unknown account; [`UseCaseError::WrongState`] without an account to ask.
+/// [`UseCaseError::NotFound`] for an unknown account; [`UseCaseError::NoAccount`].
 pub async fn begin(
     context: &Context,
     by: &Caller,
@@ -56,8 +56,7 @@ pub async fn begin(
     }
     let known = sweeps(context).await?;
     if !known.iter().any(|sweep| request.provider.is_none_or(|provider| provider == sweep.provider)) {
-        let place = request.provider.map(|provider| format!(" at {provider}")).unwrap_or_default();
-        return Err(UseCaseError::WrongState(format!("there is no account{place} to compare with")));
+        return Err(UseCaseError::NoAccount(request.provider));
     }
     let resource = match (account, request.provider) {
         (Some(account), _) => format!("{ACCOUNT}{}", account.name),

@@ -2,10 +2,9 @@
 //! provider that has orphans.
 
 use capsule_api::{
-    Alert, AlertChangeKind, AlertId, AlertKind, AlertState, Cause, EventKind, Finding, FindingFilter,
-    FindingKind, FindingState, ProviderName, Severity, Subject, SubjectKind, Tag, XNodeId,
+    Alert, AlertChangeKind, AlertKind, AlertState, Cause, EventKind, Finding, FindingFilter, FindingKind,
+    FindingState, ProviderName, Severity, Subject, SubjectKind, Tag, XNodeId,
 };
-use uuid::Uuid;
 
 use crate::{
     model::AlertDraft,
@@ -148,7 +147,11 @@ async fn settle(tx: &mut Tx, place: &Place, causes: Vec<Cause>, summary: String)
             let kind = AlertKind::ReconcileDrift;
             let draft = AlertDraft { kind, severity, summary: summary.clone(), causes, since };
             match present {
-                None => (opened(place, draft, now), AlertChangeKind::Opened, summary),
+                None => (
+                    telling::opened(place.subject.clone(), place.name.clone(), draft, now),
+                    AlertChangeKind::Opened,
+                    summary,
+                ),
                 Some(alert) => {
                     let Some(kind) = rules::change(&alert, &draft) else { return Ok(()) };
                     let AlertDraft { severity, summary: new, causes, .. } = draft;
@@ -159,24 +162,4 @@ async fn settle(tx: &mut Tx, place: &Place, causes: Vec<Cause>, summary: String)
         }
     };
     telling::tell(tx, &alert, &place.tags, Happening { kind, actor: None, text, comment: None }).await
-}
-
-fn opened(place: &Place, draft: AlertDraft, now: jiff::Timestamp) -> Alert {
-    Alert {
-        id: AlertId(Uuid::now_v7()),
-        subject: place.subject.clone(),
-        subject_name: place.name.clone(),
-        kind: draft.kind,
-        severity: draft.severity,
-        state: AlertState::Open,
-        summary: draft.summary,
-        causes: draft.causes,
-        since: draft.since,
-        opened_at: now,
-        changed_at: now,
-        acknowledged_at: None,
-        acknowledged_by: None,
-        resolved_at: None,
-        resolved_by: None,
-    }
 }

@@ -37,7 +37,7 @@ const ALL: &str = "all";
 /// Asks for prices, stock and plans to be replaced from the providers' own lists.
 ///
 /// # Errors
-/// [`UseCaseError::NotFound`] for an unknown provider, [`UseCaseError::WrongState`] without an account there.
+/// [`UseCaseError::NotFound`] for an unknown provider, [`UseCaseError::NoAccount`].
 pub async fn begin_refresh(
     context: &Context,
     by: &Caller,
@@ -46,8 +46,7 @@ pub async fn begin_refresh(
     let provider = request.provider.as_deref().map(find_provider).transpose()?;
     let states = store::refresh_states(&mut *context.store.reader().await?).await?;
     if !states.iter().any(|state| provider.is_none_or(|provider| provider == state.provider)) {
-        let place = provider.map(|provider| format!(" at {provider}")).unwrap_or_default();
-        return Err(UseCaseError::WrongState(format!("there is no account{place} to ask with")));
+        return Err(UseCaseError::NoAccount(provider));
     }
     let resource = provider.map_or(ALL, ProviderName::as_str).to_owned();
     operations::begin(context, by, "refresh_templates", OperationKind::RefreshTemplates, resource).await
