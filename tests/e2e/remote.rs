@@ -278,11 +278,16 @@ async fn a_shell_has_the_whole_terminal_and_gives_it_back() {
         if screen.contains("33 103") { Ok(()) } else { Err(screen) }
     })
     .await;
-    // Ctrl-C is for the program there, and not for the client.
+    // Ctrl-C is for the program there, and not for the client. Before the program runs, it is for nobody.
     tmux.line("sleep 600 || echo cut-$((1+1))");
-    tmux.run(&["send-keys", "C-c"]);
-    tmux.line("echo alive-$((1+2)); exit 5");
-    tmux.shows("alive-3").await;
+    until("the program there being cut short", LONG, || async {
+        tmux.run(&["send-keys", "C-c"]);
+        tmux.line("echo alive-$((1+2))");
+        let screen = tmux.run(&["capture-pane", "-p"]);
+        if screen.contains("alive-3") { Ok(()) } else { Err(screen) }
+    })
+    .await;
+    tmux.line("exit 5");
     tmux.line("echo left-with-$?");
     tmux.shows("left-with-5").await;
     tmux.is_cooked(20).await;

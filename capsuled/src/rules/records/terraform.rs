@@ -1,6 +1,6 @@
 //! The servers in a Terraform or OpenTofu state, version 4.
 //!
-//! Only the attributes named in [`KINDS`] are looked at, so passwords and keys, which states hold in clear, are
+//! Only the attributes named in `KINDS` are looked at, so passwords and keys, which states hold in clear, are
 //! never taken; one of those that is marked sensitive is treated as absent. Data sources belong to somebody else.
 
 mod kinds;
