@@ -28,7 +28,10 @@ pub struct StacksArgs {}
 
 /// `stack`.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, after_help = examples!(
+    "capsulectl stack show docker" => "what it brings and sets",
+    "capsulectl stack add data.yaml" => "stacks of your own",
+))]
 pub struct StackArgs {
     /// What to do.
     #[command(subcommand)]
@@ -74,7 +77,10 @@ pub struct StackNames {
 
 /// `pkg`.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, after_help = examples!(
+    "capsulectl pkg add ripgrep fd" => "beside those of the stacks",
+    "capsulectl pkg remove fd" => "and away again",
+))]
 pub struct PkgArgs {
     /// What to do.
     #[command(subcommand)]
@@ -145,7 +151,11 @@ pub struct PreviewArgs {
 
 /// `profile`.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, after_help = examples!(
+    "capsulectl profile use dev" => "from now on",
+    "capsulectl profile copy dev work" => "one of your own",
+    "capsulectl profile diff dev prod" => "two profiles",
+))]
 pub struct ProfileArgs {
     /// What to do.
     #[command(subcommand)]

@@ -32,6 +32,8 @@ async fn the_first_change_to_a_built_in_profile_is_a_copy_of_ones_own() {
     let api = TestApi::start().await;
     let built_in = api.get("/v1/active-profile").send().await;
     assert_eq!((&built_in.json["name"], built_in.header("etag")), (&json!("minimal"), "\"0\""));
+    let diff = api.get("/v1/profiles/minimal/diff").send().await;
+    assert_eq!((diff.status, &diff.json["to"]), (200, &json!("minimal@0")), "{}", diff.text);
     let used = api.put("/v1/active-profile").json(json!({"name": "dev"})).send().await;
     assert_eq!((used.status, &used.json["built_in"]), (200, &json!(true)), "{}", used.text);
 

@@ -368,7 +368,8 @@ pub async fn diff(
         return Ok(shown::diff(name.to_owned(), other.name.to_string(), diff));
     }
     let to = query.to.unwrap_or(known.revision);
-    let from = query.from.unwrap_or((to - 1).max(1));
+    // Nothing comes before the first version, nor before a built-in profile.
+    let from = query.from.unwrap_or(if 1 < to { to - 1 } else { to });
     let mut both = Vec::new();
     for revision in [from, to] {
         both.push(match revision == known.revision {
