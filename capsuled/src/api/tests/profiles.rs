@@ -113,7 +113,7 @@ async fn what_cannot_be_is_refused_with_the_way_out_and_changes_nothing() {
 #[tokio::test]
 async fn profiles_and_stacks_belong_to_who_asks() {
     let api = TestApi::start().await;
-    let (ann, bob) = (|| peer(4_001, Some(Role::Reader)), || peer(4_002, Some(Role::Admin)));
+    let (ann, bob) = (|| peer(4_001, Some(Role::Operator)), || peer(4_002, Some(Role::Admin)));
     let add = api.post("/v1/stacks").json(json!({"document": STACKS})).by(ann()).send().await;
     assert_eq!(add.status, 201, "{}", add.text);
     let new = json!({"name": "secret-plan", "copy_from": "dev"});
@@ -130,6 +130,10 @@ async fn profiles_and_stacks_belong_to_who_asks() {
         api.get(path).by(bob()).send().await.is_problem(404, "not_found");
         assert_eq!(api.get(path).by(ann()).send().await.status, 200, "{path}");
     }
+    let reader = || peer(4_001, Some(Role::Reader));
+    assert_eq!(api.get("/v1/active-profile").by(reader()).send().await.json["name"], "secret-plan");
+    let refused = api.put("/v1/active-profile").json(json!({"name": "dev"})).by(reader()).send().await;
+    refused.is_problem(403, "role_too_low");
     let audit = api.get("/v1/audit").by(bob()).send().await;
     assert!(audit.text.contains("update_profile") && !audit.text.contains("hidden-name"), "{}", audit.text);
 }

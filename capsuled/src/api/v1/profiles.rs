@@ -23,8 +23,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list_profiles, create_profile))
         .routes(routes!(get_profile, update_profile, delete_profile))
         .routes(routes!(list_profile_versions))
-        .routes(routes!(diff_profile))
-        .routes(routes!(preview_profile))
+        .routes(routes!(get_profile_diff))
+        .routes(routes!(get_profile_preview))
         .routes(routes!(get_active_profile, set_active_profile))
 }
 
@@ -142,7 +142,7 @@ async fn list_profile_versions(
     params(("profile" = String, Path, description = "The profile's name."), ProfileDiffQuery),
     responses((status = 200, description = "What differs.", body = ProfileDiff)),
 )]
-async fn diff_profile(
+async fn get_profile_diff(
     State(context): State<Context>,
     By(by): By,
     Path(profile): Path<String>,
@@ -157,7 +157,7 @@ async fn diff_profile(
     params(("profile" = String, Path, description = "The profile's name.")),
     responses((status = 200, description = "The expression.", body = ProfilePreview)),
 )]
-async fn preview_profile(
+async fn get_profile_preview(
     State(context): State<Context>,
     By(by): By,
     Path(profile): Path<String>,
