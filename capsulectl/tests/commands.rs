@@ -108,8 +108,8 @@ fn exit_codes_are_the_documented_ones() {
     let world = World::new();
     for (line, code) in [
         ("xnodes", 0),
-        ("stacks", 1),
-        ("profile use dev", 1),
+        ("setup", 1),
+        ("network show web", 1),
         ("--context far xnodes", 1),
         ("channel test refusing", 1),
         ("xnodes --what", 2),
@@ -349,7 +349,7 @@ fn errors_are_one_line_with_a_way_out() {
     let world = World::new();
     for (line, error, hint) in [
         ("inventory show wbe-1", "capsulectl: there is no xNode `wbe-1`", "hint: did you mean `web-1`?"),
-        ("stacks", "capsulectl: `stacks` is not available yet in this version", "hint: "),
+        ("setup", "capsulectl: `setup` is not available yet in this version", "hint: "),
         (
             "monitor statsu",
             "capsulectl: `monitor statsu` is not available yet in this version",

@@ -67,6 +67,7 @@ const FENCES: &[Fence] = &[
     fence("utoipa_scalar", &["api", "phoenix", "daemon"]),
     fence("reqwest", &["probe", "notify"]),
     fence("capsule_providers", &["context", "usecases", "tasks", "api"]),
+    fence("capsule_nix", &["rules", "usecases"]),
     fence("russh", &["ssh"]),
     fence("surge_ping", &["probe"]),
     fence("lettre", &["notify"]),

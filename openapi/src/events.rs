@@ -35,6 +35,10 @@ words! {
         FindingChanged = "finding_changed",
         /// A remediation ran, or was held back.
         RemediationChanged = "remediation_changed",
+        /// A user's profile was made, changed, removed or made the active one.
+        ProfileChanged = "profile_changed",
+        /// A user's own stack was added, changed or removed.
+        StackChanged = "stack_changed",
     }
 }
 

@@ -99,6 +99,11 @@ name!(
     "1 to 63 characters, letters, digits, `-`, `_` and `.`, beginning with a letter or digit"
 );
 name!(
+    /// The name of a profile, unique among its owner's: 1–63 characters, letters, digits, `-`, `_` and `.`.
+    ProfileName, "profile name", 63, "-_.",
+    "1 to 63 characters, letters, digits, `-`, `_` and `.`, beginning with a letter or digit"
+);
+name!(
     /// The name of a check, unique on its xNode: 1–63 characters, letters, digits, `-`, `_` and `.`.
     CheckName, "check name", 63, "-_.",
     "1 to 63 characters, letters, digits, `-`, `_` and `.`, beginning with a letter or digit"

@@ -167,6 +167,7 @@ async fn every_operation_is_reached_by_a_command() {
     remediations(&world);
     templates(&world);
     costs(&world);
+    profiles(&world);
     clouds(&world).await;
     operations(&world);
     remote(&world).await;
@@ -361,6 +362,33 @@ fn costs(world: &World) {
         &format!("export {}", file.display()),
         &format!("import {}", file.display()),
         &format!("migrate {}", old.path().display()),
+    ]);
+}
+
+/// A profile's life, and a stack of one's own.
+fn profiles(world: &World) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("own.yaml");
+    let stack = "stacks: [{id: own, title: Own, category: Own, packages: [hello]}]";
+    std::fs::write(&file, stack).expect("written");
+    world.run_all(&[
+        &format!("stack add {}", file.display()),
+        "stacks",
+        "stack show own",
+        "sprouts",
+        "profile copy dev work",
+        "profile use work",
+        "add own",
+        "remove own",
+        "profiles",
+        "show",
+        "show dev",
+        "profile history",
+        "profile diff",
+        "preview",
+        "stack remove own --yes",
+        "profile use dev",
+        "profile delete work --yes",
     ]);
 }
 

@@ -179,8 +179,8 @@ mod tests {
         let matches = |line: &str| {
             crate::args::command().try_get_matches_from(line.split_whitespace()).expect("the line parses")
         };
-        assert_eq!(words(&matches("capsulectl stacks")).as_deref(), Some("stacks"));
-        assert_eq!(words(&matches("capsulectl profile use web")).as_deref(), Some("profile use"));
+        assert_eq!(words(&matches("capsulectl setup")).as_deref(), Some("setup"));
+        assert_eq!(words(&matches("capsulectl network show web")).as_deref(), Some("network show"));
         assert_eq!(words(&matches("capsulectl monitor status")), None);
         assert_eq!(words(&matches("capsulectl")), None);
     }
@@ -189,6 +189,6 @@ mod tests {
     fn mistakes_in_later_commands_are_still_found() {
         let command = crate::args::command();
         assert!(command.clone().try_get_matches_from(["capsulectl", "app", "create", "web"]).is_err());
-        assert!(command.try_get_matches_from(["capsulectl", "stacks", "--what"]).is_err());
+        assert!(command.try_get_matches_from(["capsulectl", "setup", "--what"]).is_err());
     }
 }

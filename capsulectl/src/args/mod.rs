@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod inventory;
 pub mod later;
 pub mod monitor;
+pub mod profiles;
 pub mod providers;
 pub mod reconcile;
 pub mod records;
@@ -159,6 +160,41 @@ pub enum Command {
     Adopt(Box<reconcile::AdoptArgs>),
     /// Take a server out of the inventory and leave it at its provider
     Forget(reconcile::ForgetArgs),
+    /// The active profile: its stacks with what they need, its packages
+    Show(profiles::ShowArgs),
+    /// The technology stacks, and which are active
+    Stacks(profiles::StacksArgs),
+    /// A stack, and stacks of your own
+    #[command(name = "stack")]
+    Stack(profiles::StackArgs),
+    /// Add stacks to the active profile; what they need comes along
+    #[command(
+        long_about = "Add stacks to the active profile; what they need comes along.\n\nA built-in profile never changes: \
+            the first change makes a copy of your own under the same name, and `capsulectl profile delete NAME` \
+            brings the built-in one back.",
+        after_help = styles::examples!(
+            "capsulectl add docker" => "one stack",
+            "capsulectl add python machine-learning" => "several, all of them or none",
+        )
+    )]
+    Add(profiles::StackNames),
+    /// Remove stacks from the active profile
+    #[command(after_help = styles::examples!("capsulectl remove docker" => "refused with the list when others need it"))]
+    Remove(profiles::StackNames),
+    /// Add and remove packages of the active profile
+    Pkg(profiles::PkgArgs),
+    /// Edit a profile as YAML
+    Edit(profiles::EditProfileArgs),
+    /// Set the active profile back to what it was when it was made
+    Reset(profiles::ResetArgs),
+    /// The profiles, built-in and your own
+    Profiles(profiles::ProfilesArgs),
+    /// Choose, make, copy, compare and delete profiles
+    Profile(profiles::ProfileArgs),
+    /// The quick installs
+    Sprouts(profiles::SproutsArgs),
+    /// The Nix expression of the active profile
+    Preview(profiles::PreviewArgs),
     /// How people are told: email, webhook, Slack
     Channel(channels::ChannelArgs),
     /// What is done by itself when an alert stays open

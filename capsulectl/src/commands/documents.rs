@@ -189,6 +189,6 @@ mod tests {
         for name in ["capsulectl.1", "capsulectl-monitor-watch.1", "capsulectl-channel-add-email.1"] {
             assert!(dir.path().join(name).exists(), "{name}");
         }
-        assert!(!dir.path().join("capsulectl-stacks.1").exists(), "later work has no page");
+        assert!(!dir.path().join("capsulectl-setup.1").exists(), "later work has no page");
     }
 }

@@ -26,12 +26,15 @@ pub mod names;
 pub mod operations;
 pub mod overview;
 pub mod plans;
+pub mod profile_edit;
+pub mod profiles;
 pub mod provider_fields;
 pub mod providers;
 pub mod reconcile;
 pub mod records;
 pub mod remediation;
 pub mod ssh;
+pub mod stacks;
 pub mod status;
 pub mod templates;
 pub mod tunnel;
@@ -105,6 +108,18 @@ async fn dispatch(command: Command, session: &Session) -> Result<Outcome> {
         Command::Findings(args) => reconcile::findings(session, &args).await,
         Command::Adopt(args) => adopt::run(session, *args).await,
         Command::Forget(args) => adopt::forget(session, &args).await,
+        Command::Show(args) => profiles::show(session, args.profile.as_deref()).await,
+        Command::Stacks(_) => stacks::list_all(session).await,
+        Command::Stack(args) => stacks::run(session, args.action).await,
+        Command::Add(args) => profiles::change(session, profiles::adding(args.stacks)).await,
+        Command::Remove(args) => profiles::change(session, profiles::removing(args.stacks)).await,
+        Command::Pkg(args) => profiles::packages(session, args.action).await,
+        Command::Edit(args) => profile_edit::run(session, args.profile.as_deref()).await,
+        Command::Reset(_) => profiles::reset(session).await,
+        Command::Profiles(_) => profiles::list(session).await,
+        Command::Profile(args) => profiles::run(session, args.action).await,
+        Command::Sprouts(_) => stacks::sprouts(session).await,
+        Command::Preview(args) => profiles::preview(session, args.profile.as_deref()).await,
         Command::Channel(args) => channels::run(session, args.action).await,
         Command::Remediation(args) => remediation::run(session, args.action).await,
         Command::Templates(args) => templates::run(session, args).await,

@@ -1,8 +1,8 @@
 //! The overview: what `capsulectl` alone shows.
 
-use capsule_api::{Alert, AlertFilter, Overview, ServerInfo};
+use capsule_api::{Alert, AlertFilter, Overview, Profile, ServerInfo};
 
-use super::{Session, alerts};
+use super::{Session, alerts, profiles};
 use crate::{
     error::{Outcome, Result},
     output::{Cell, Column, Fit, Icon, Look, Sheet, Tone, View, parse_rows, text},
@@ -42,11 +42,19 @@ pub async fn show(session: &Session) -> Result<Outcome> {
     let info: ServerInfo = session.client.get("/v1").await?.parse()?;
     let open = session.client.list_first("/v1/alerts", &AlertFilter::default(), ALERTS).await?;
     let open: Vec<Alert> = parse_rows(&open)?;
+    // The fleet is worth showing also where the profile cannot be read.
+    let profile: Option<Profile> = match profiles::fetch(session, None).await {
+        Ok(answer) => Some(answer.parse()?),
+        Err(_) => None,
+    };
     session.out.one(&overview, &VIEW, |overview, sheet| {
         let up = text::age(info.started_at, sheet.look.now);
         let right = format!("up {up}{}{} ({})", sheet.look.dot(), info.user, info.role);
         sheet.title(&format!("Capsule {}", info.server_version), &right);
         fleet(overview, sheet);
+        if let Some(profile) = &profile {
+            sheet.field("profile", &profile.name);
+        }
         open_alerts(overview, &open, sheet);
         next_steps(overview, sheet);
     })?;

@@ -47,6 +47,7 @@ use utoipa::{
         (name = "deployments", description = "Servers at providers: made, switched, deleted."),
         (name = "reconcile", description = "What providers have and the inventory does not say."),
         (name = "remote", description = "Shells on xNodes and tunnels to them."),
+        (name = "profiles", description = "Stacks, packages and the caller's profiles of them."),
         (name = "operations", description = "Long work."),
         (name = "events", description = "What changed, as it changes."),
         (name = "monitoring", description = "For monitoring systems, load balancers and people reading this."),

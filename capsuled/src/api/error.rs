@@ -218,6 +218,13 @@ fn of_use_case(error: &UseCaseError) -> Shown {
             .hint("use the whole name, or more characters of the id"),
         UseCaseError::NameTaken { .. } => Shown::new(S::CONFLICT, "name_taken", "Name taken"),
         UseCaseError::Invalid { .. } => Shown::new(S::UNPROCESSABLE_ENTITY, "invalid", "Invalid value"),
+        UseCaseError::Unfit { hint, .. } => {
+            let shown = Shown::new(S::UNPROCESSABLE_ENTITY, "invalid", "Invalid value");
+            match hint {
+                Some(hint) => shown.hint(hint.clone()),
+                None => shown,
+            }
+        }
         UseCaseError::Stale { .. } => Shown::new(S::PRECONDITION_FAILED, "stale", "Changed meanwhile")
             .hint("read it again and repeat the change on what it is now"),
         UseCaseError::WrongState { .. } => Shown::new(S::CONFLICT, "wrong_state", "Wrong state"),

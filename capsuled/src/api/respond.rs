@@ -30,6 +30,13 @@ pub(super) fn created<T: Serialize>(location: &str, revision: i64, thing: &T) ->
     response
 }
 
+/// New things without a revision: 201 and where they are.
+pub(super) fn made<T: Serialize>(location: &str, things: &T) -> Response {
+    let mut response = (StatusCode::CREATED, Json(things)).into_response();
+    locate(&mut response, location);
+    response
+}
+
 /// Work that goes on: 202 and where to watch it.
 pub(super) fn accepted(operation: &Operation) -> Response {
     let mut response = (StatusCode::ACCEPTED, Json(operation)).into_response();

@@ -33,6 +33,7 @@ pub mod intents;
 pub mod operations;
 mod packed;
 pub mod probes;
+pub mod profiles;
 pub mod remediations;
 pub mod retention;
 pub mod samples;

@@ -23,6 +23,7 @@ pub mod overview;
 pub mod own_host;
 pub mod power;
 pub mod problems;
+pub mod profiles;
 pub mod reaching;
 pub mod reconcile;
 pub mod remediation;
@@ -84,6 +85,14 @@ pub enum UseCaseError {
         field: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A profile or a stack cannot be what was given.
+    #[error("{reason}")]
+    Unfit {
+        /// What is wrong, with its place in a file.
+        reason: String,
+        /// The way out, when there is one.
+        hint: Option<String>,
     },
     /// The change was made from another revision.
     #[error("the {what} is at revision {current} now")]

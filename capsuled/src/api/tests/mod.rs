@@ -8,6 +8,7 @@ mod document;
 mod events;
 mod inventory;
 mod migration;
+mod profiles;
 mod reconcile;
 mod records;
 mod refusals;

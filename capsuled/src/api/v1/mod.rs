@@ -7,6 +7,7 @@ mod deployments;
 mod health;
 mod metrics;
 mod operations;
+mod profiles;
 mod providers;
 mod reconcile;
 mod records;
@@ -14,6 +15,7 @@ mod remediations;
 mod remote;
 mod server;
 mod settings;
+mod stacks;
 mod templates;
 mod xnodes;
 
@@ -41,4 +43,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(operations::routes())
         .merge(providers::routes())
         .merge(reconcile::routes())
+        .merge(profiles::routes())
+        .merge(stacks::routes())
 }
