@@ -19,7 +19,7 @@ use std::{
 use async_trait::async_trait;
 use capsule_api::{Instance, InstanceRef, InstanceState, Leftover, ProviderName};
 use capsule_providers::{
-    Catalogue, Created, Identity, Mark, NewInstance, Prepared, Provider, ProviderError, Result,
+    Catalogue, Created, Identity, Mark, NewInstance, Prepared, PreparedFor, Provider, ProviderError, Result,
 };
 use serde_json::json;
 
@@ -262,6 +262,10 @@ impl Provider for ScriptedProvider {
     async fn prepare(&self, new: &NewInstance) -> Result<Prepared> {
         drop(self.begin("prepare", &new.name)?);
         Ok(json!({"image": new.image}))
+    }
+
+    fn prepared_for(&self) -> PreparedFor {
+        PreparedFor::Account
     }
 
     async fn create(&self, new: &NewInstance, _prepared: &Prepared) -> Result<Created> {

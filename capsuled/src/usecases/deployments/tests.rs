@@ -15,7 +15,8 @@ use capsule_api::{
     TerminateRequest, XNode, XNodeStatus,
 };
 use capsule_providers::{
-    Catalogue, Created, Identity, Mark, NewInstance, Prepared, Provider, Result as ProviderResult,
+    Catalogue, Created, Identity, Mark, NewInstance, Prepared, PreparedFor, Provider,
+    Result as ProviderResult,
 };
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -114,6 +115,9 @@ impl Provider for Deadly {
     }
     async fn prepare(&self, new: &NewInstance) -> ProviderResult<Prepared> {
         self.call("prepare", self.cloud.prepare(new)).await
+    }
+    fn prepared_for(&self) -> PreparedFor {
+        self.cloud.prepared_for()
     }
     async fn create(&self, new: &NewInstance, prepared: &Prepared) -> ProviderResult<Created> {
         self.call("create", self.cloud.create(new, prepared)).await
@@ -393,6 +397,24 @@ async fn six_that_have_none_lead_to_the_seventh_and_every_attempt_is_told() {
     assert_eq!(outcomes(&deployment), [out, out, none, out, out, out, "made"]);
     assert_eq!((deployment.state, deployment.offer), (DeploymentState::Succeeded, 6));
     assert_eq!(deployment.account, world.account);
+}
+
+#[tokio::test]
+async fn what_an_order_needs_is_asked_for_once_however_many_offers_are_sold_out() {
+    let Some(world) = World::start().await else { return };
+    let cloud = &world.cloud.cloud;
+    for error in [cloud.out_of_stock(), cloud.out_of_stock(), cloud.unauthorised(), cloud.out_of_stock()] {
+        cloud.fail("create", error);
+    }
+    let wanted = world.wanted("web", &[&world.account; 5]);
+    let operation = begin(&world.context, &Caller::daemon(), wanted).await.expect("begun");
+    assert!(world.drive(&operation).await);
+    let deployment = world.deployment("web").await;
+    let tried = ["out_of_stock", "out_of_stock", "unauthorised", "out_of_stock", "made"];
+    assert_eq!(outcomes(&deployment), tried);
+    assert_eq!(cloud.count("create"), 5);
+    // Again after the refusal that may have been about what was prepared.
+    assert_eq!(cloud.count("prepare"), 2);
 }
 
 #[tokio::test]
