@@ -22,7 +22,7 @@ use crate::{
     model::{IntentOutline, PlacedXNode, SeenInstance},
     rules::reconcile::{self as rules, Comparison, Draft, GRACE, Look, Step},
     store::{self, BoxFuture, Lane, StoreError, Tx, findings, intents},
-    usecases::{UseCaseError, accounts::instances},
+    usecases::{UseCaseError, accounts::instances, xnodes::placed},
 };
 
 /// Longest wait for one account: its list, and the servers that are not in it.
@@ -179,6 +179,9 @@ async fn read(
         match outcome {
             Ok(None) => {}
             Ok(Some(instance)) => {
+                if instance.reference() != *reference {
+                    known_as(context, account, reference.clone(), instance.clone()).await?;
+                }
                 // Under the id by which we know it, whatever the provider calls it by now.
                 let (id, place) = (reference.id.clone(), reference.place.clone());
                 let instance = capsule_api::Instance { id, place, ..instance };
@@ -190,6 +193,27 @@ async fn read(
     }
     drop(asked);
     Ok(answer)
+}
+
+/// Follows a server that its provider lists under another id by now, which would otherwise be an orphan there.
+async fn known_as(
+    context: &Context,
+    account: &AccountName,
+    before: InstanceRef,
+    instance: capsule_api::Instance,
+) -> Result<(), UseCaseError> {
+    let account = account.clone();
+    context
+        .store
+        .write::<(), UseCaseError>(Lane::Normal, move |tx| {
+            Box::pin(async move {
+                match store::xnodes::find_placed_in(tx, &account, &before).await? {
+                    Some(stored) => placed::follow(tx, stored.xnode.id, &instance).await,
+                    None => Ok(()),
+                }
+            })
+        })
+        .await
 }
 
 /// A server that a list left out, and what its provider says of it.
