@@ -169,7 +169,7 @@ async fn known_as(context: &Context, mut intent: Intent, instance: Instance) -> 
             Box::pin(async move {
                 store::intents::update(tx, &row, row.state).await?;
                 match row.xnode {
-                    Some(id) => placed::follow(tx, id, &instance).await,
+                    Some(id) => placed::follow(tx, id, &instance).await.map(drop),
                     None => Ok(()),
                 }
             })

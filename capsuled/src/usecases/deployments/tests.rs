@@ -452,10 +452,10 @@ async fn a_comparison_finds_the_id_that_took_an_orders_place_and_neither_ghost_n
         world.context.clock.advance(Duration::from_secs(3_600));
         reconcile::sweep_due(&world.context).await.expect("compared");
         assert_eq!(known_as(&world).await, world.cloud.cloud.all()[0].id);
+        let mut reader = world.context.store.reader().await.expect("a reader");
+        let found = store::findings::lasting(&mut reader, &world.account).await.expect("readable");
+        assert!(found.iter().all(|one| one.kind == capsule_api::FindingKind::Drift), "{found:?}");
     }
-    let mut reader = world.context.store.reader().await.expect("a reader");
-    let found = store::findings::lasting(&mut reader, &world.account).await.expect("readable");
-    assert!(found.iter().all(|one| one.kind == capsule_api::FindingKind::Drift), "{found:?}");
 }
 
 #[tokio::test]

@@ -179,12 +179,11 @@ async fn read(
         match outcome {
             Ok(None) => {}
             Ok(Some(instance)) => {
-                if instance.reference() != *reference {
-                    known_as(context, account, reference.clone(), instance.clone()).await?;
-                }
-                // Under the id by which we know it, whatever the provider calls it by now.
-                let (id, place) = (reference.id.clone(), reference.place.clone());
-                let instance = capsule_api::Instance { id, place, ..instance };
+                let follows = instance.reference() != *reference
+                    && known_as(context, account, reference.clone(), instance.clone()).await?;
+                // Under the id by which we know it.
+                let known = if follows { instance.reference() } else { reference.clone() };
+                let instance = capsule_api::Instance { id: known.id, place: known.place, ..instance };
                 answer.seen.push(seen(instance, &prices));
             }
             Err(UseCaseError::Store(error)) => return Err(error.into()),
@@ -195,21 +194,22 @@ async fn read(
     Ok(answer)
 }
 
-/// Follows a server that its provider lists under another id by now, which would otherwise be an orphan there.
+/// Follows a server that its provider lists under another id by now, which would otherwise be an orphan there; whether
+/// that was possible.
 async fn known_as(
     context: &Context,
     account: &AccountName,
     before: InstanceRef,
     instance: capsule_api::Instance,
-) -> Result<(), UseCaseError> {
+) -> Result<bool, UseCaseError> {
     let account = account.clone();
     context
         .store
-        .write::<(), UseCaseError>(Lane::Normal, move |tx| {
+        .write::<bool, UseCaseError>(Lane::Normal, move |tx| {
             Box::pin(async move {
                 match store::xnodes::find_placed_in(tx, &account, &before).await? {
                     Some(stored) => placed::follow(tx, stored.xnode.id, &instance).await,
-                    None => Ok(()),
+                    None => Ok(false),
                 }
             })
         })
