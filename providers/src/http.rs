@@ -92,6 +92,7 @@ pub struct Http {
     base: Url,
     settings: CallSettings,
     limiter: DefaultDirectRateLimiter,
+    creations: Option<DefaultDirectRateLimiter>,
     secret: SecretString,
     classify: Classify,
 }
@@ -118,10 +119,22 @@ pub struct Vendor {
     pub base: &'static str,
     /// The header that carries the credential, and its whole value.
     pub auth: (HeaderName, SecretString),
-    /// Calls per second that it allows, with a burst of as many.
-    pub calls_per_second: NonZeroU32,
+    /// Calls that it allows.
+    pub calls: Quota,
+    /// Creations among them, where it counts these apart.
+    pub creations: Option<Quota>,
     /// Reads its error bodies.
     pub classify: Classify,
+}
+
+/// `at_once` calls, and one more after every `pause`. Of a vendor's "so many in a window" it stays within as long as
+/// what the window lets through beside the burst is no more than the rest.
+///
+/// # Panics
+/// When either is zero.
+pub fn quota(at_once: u32, pause: Duration) -> Quota {
+    let quota = Quota::with_period(pause).expect("a pause");
+    quota.allow_burst(NonZeroU32::new(at_once).expect("at least one call"))
 }
 
 impl Http {
@@ -161,8 +174,9 @@ impl Http {
             .user_agent(concat!("capsuled/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| invalid(&format!("no HTTP client could be made: {error}")))?;
-        let limiter = RateLimiter::direct(Quota::per_second(vendor.calls_per_second));
-        Ok(Self { provider, client, base, settings, limiter, secret, classify: vendor.classify })
+        let limiter = RateLimiter::direct(vendor.calls);
+        let creations = vendor.creations.map(RateLimiter::direct);
+        Ok(Self { provider, client, base, settings, limiter, creations, secret, classify: vendor.classify })
     }
 
     /// Sends a call and returns its 2xx answer.
@@ -218,6 +232,9 @@ impl Http {
     }
 
     async fn send_once(&self, call: &Call) -> Attempt<Reply> {
+        if let (Some(creations), Repeat::Never) = (&self.creations, call.repeat) {
+            creations.until_ready().await;
+        }
         self.limiter.until_ready().await;
         let began = Instant::now();
         // The deadline covers the body too: one byte a second must not hold us.

@@ -267,6 +267,20 @@ pub const IMAGES: &[&str] = &["ubuntu-24.04", "ubuntu-22.04", "debian-12", "debi
 /// and stored with the intent: image ids, key ids, security groups. Never a secret.
 pub type Prepared = serde_json::Value;
 
+/// What serves further orders of what [`Provider::prepare`] found or made for one: those with the same keys, ports,
+/// image, architecture and user data …
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreparedFor {
+    /// … anywhere.
+    Account,
+    /// … in the same region.
+    Region,
+    /// … of the same size.
+    Plan,
+    /// … of the same size in the same region.
+    Offer,
+}
+
 /// What [`Provider::create`] answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {
@@ -310,6 +324,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// Makes sure that what the creation refers to is there. Idempotent.
     async fn prepare(&self, new: &NewInstance) -> Result<Prepared>;
+
+    /// How far that serves: an order that goes from one sold-out offer to the next need not ask again.
+    fn prepared_for(&self) -> PreparedFor {
+        PreparedFor::Offer
+    }
 
     /// Asks for the instance, once.
     ///

@@ -2,7 +2,6 @@
 
 use std::{
     io::Write,
-    num::NonZeroU32,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -19,7 +18,7 @@ use axum::{
 use capsule_api::ProviderName;
 use capsule_providers::{
     CallSettings, Credential, ProviderError, Result,
-    http::{Call, Http, Reply, Vendor, bearer},
+    http::{Call, Http, Reply, Vendor, bearer, quota},
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -39,7 +38,8 @@ fn vendor() -> Vendor {
         provider: ProviderName::DigitalOcean,
         base: "https://api.example.com/v2",
         auth: (reqwest::header::AUTHORIZATION, bearer(&credential())),
-        calls_per_second: NonZeroU32::new(1000).expect("not zero"),
+        calls: quota(1000, Duration::from_millis(1)),
+        creations: None,
         classify: |_, body| {
             let detail = body["sold_out"].as_str()?.to_owned();
             Some(ProviderError::OutOfStock { provider: ProviderName::DigitalOcean, detail })
@@ -142,6 +142,23 @@ async fn a_read_survives_a_storm_of_errors() {
     let reply = client(server.port, settings()).send(Call::get("/things")).await.expect("the fourth attempt");
     assert_eq!(reply.json::<Value>().expect("JSON")["message"], "so");
     assert_eq!(server.calls(), 4);
+}
+
+#[tokio::test]
+async fn creations_wait_for_their_own_allowance_and_reads_do_not() {
+    let server = Server::with(&[200]).await;
+    let endpoint = format!("http://127.0.0.1:{}", server.port).parse().expect("a URL");
+    let pause = Duration::from_millis(600);
+    let vendor = Vendor { creations: Some(quota(2, pause)), ..vendor() };
+    let http = Http::new(vendor, CallSettings { endpoint: Some(endpoint), ..settings() }).expect("a client");
+    let begun = Instant::now();
+    for _ in 0..2 {
+        http.send(Call::create("/things")).await.expect("made");
+    }
+    http.send(Call::get("/things")).await.expect("read");
+    assert!(begun.elapsed() < pause, "as many as may come at once: {:?}", begun.elapsed());
+    http.send(Call::create("/things")).await.expect("made");
+    assert!(pause / 2 < begun.elapsed(), "one more has to wait: {:?}", begun.elapsed());
 }
 
 #[tokio::test]

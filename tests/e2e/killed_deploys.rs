@@ -4,6 +4,8 @@
 //! EC2's images let in a user whom this host does not know, so the step after the login is not shown there.
 //! Equinix is not among the clouds: its service ended, and a deployment there is refused before any call.
 
+use std::time::Duration;
+
 use capsule_tests::{
     cloud::{Cloud, FakeCloud, Vendor},
     daemon::Daemon,
@@ -72,6 +74,46 @@ async fn wherever_the_daemon_dies_there_is_one_machine_for_each_intent_and_none_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn a_daemon_killed_after_it_asked_for_a_switch_ends_it_and_restarts_no_machine_twice() {
+    if !can_log_in() {
+        return;
+    }
+    side_by_side(&["vultr", "linode", "hetzner", "hivelocity"], |provider| async move {
+        let Some(mut site) = Site::start(provider).await else { return };
+        site.run(&site.order("api"));
+        assert_eq!(site.ended("api").await["state"], "succeeded", "{provider}");
+        for (verb, kind, status) in [
+            ("stop", "stop_xnode", "stopped"),
+            ("launch", "start_xnode", "running"),
+            ("restart", "restart_xnode", "running"),
+        ] {
+            site.restart_with(&[("CAPSULED_FAULT", "power:asked:1")]).await;
+            let before = site.cloud.requests().len();
+            site.attempt(&["xnode", verb, "api", "--no-wait"]);
+            site.dies().await;
+            site.restart_with(&[]).await;
+            site.settles(Duration::from_secs(2), LONG).await;
+            let operations = site.daemon.get("/v1/operations?limit=1").await;
+            let newest = &operations["items"][0];
+            let ended = (&newest["kind"], &newest["state"]);
+            assert_eq!(ended, (&kind.into(), &"succeeded".into()), "{provider}, {verb}: {newest}");
+            let xnode = site.daemon.get("/v1/xnodes/api").await;
+            assert_eq!(xnode["status"], status, "{provider}, {verb}");
+            let requests = site.cloud.requests();
+            let asked = requests[before..].iter().filter(|request| request.is_write()).count();
+            // On or off may be asked for twice; off and on would take it away from whoever just got it back.
+            assert!(
+                asked == 1 || verb != "restart",
+                "{provider}: {asked} restarts: {:?}",
+                &requests[before..]
+            );
+            site.tracks(1, &format!("{verb}, killed after it was asked")).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_daemon_killed_after_a_refusal_makes_nothing() {
     if !can_log_in() {
         return;
@@ -111,7 +153,7 @@ async fn a_kill_at_any_moment_changes_nothing_of_that() {
             let before = site.cloud.requests().len();
             site.run(&site.order(&name));
             until("the cloud being asked", LONG, || async {
-                site.daemon.advance(std::time::Duration::from_secs(1));
+                site.daemon.advance(Duration::from_secs(1));
                 let seen = site.cloud.requests().len() - before;
                 if moment <= seen { Ok(()) } else { Err(seen) }
             })
@@ -125,7 +167,7 @@ async fn a_kill_at_any_moment_changes_nothing_of_that() {
     .await;
 }
 
-/// Four numbers from 1 to 4, fewer than any order takes requests,, by a small generator (Knuth's MMIX constants).
+/// Four numbers from 1 to 4, fewer than any order takes requests, by a small generator (Knuth's MMIX constants).
 fn moments(mut seed: u64) -> impl Iterator<Item = usize> {
     let next = move || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    cloud::{ORDER_OFFSET, account::Cloud},
+    cloud::account::Cloud,
     daemon::{Daemon, have},
     sshd::Sshd,
     wait::{LONG, until},
@@ -202,9 +202,7 @@ impl Site {
         let marks: BTreeSet<_> = machines.iter().filter_map(|machine| machine.mark.clone()).collect();
         assert_eq!(marks.len(), count, "{provider}, {when}: one machine for each intent: {machines:?}");
         let known = self.placed().await;
-        let named = |xnode: &Value| {
-            json!(device_of(xnode["placement"]["instance"]["id"].as_str().unwrap_or_default()))
-        };
+        let named = |xnode: &Value| xnode["placement"]["instance"]["id"].clone();
         let mut known: Vec<_> = known.iter().map(named).collect();
         let mut there: Vec<_> = machines.iter().map(|machine| json!(machine.id)).collect();
         known.sort_by_key(Value::to_string);
@@ -220,12 +218,6 @@ impl Site {
 pub fn run<Word: AsRef<str>>(daemon: &Daemon, words: &[Word]) -> Output {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     tokio::task::block_in_place(|| daemon.ctl_output(&words))
-}
-
-/// The machine that an id means. One of Hivelocity's may be known by its order, when that showed first.
-fn device_of(id: &str) -> String {
-    let order = id.strip_prefix("order-").and_then(|order| order.parse::<u64>().ok());
-    order.map_or_else(|| id.to_owned(), |order| (order - ORDER_OFFSET).to_string())
 }
 
 /// Whether a deployment in this state has ended.

@@ -33,7 +33,7 @@ pub const VIEW: View<Channel> = View {
         },
         Column { title: "SENDS TO", fit: Fit::Cut, cell: |c, look| Cell::maybe(sends_to(&c.target), look) },
         Column { title: "WAITING", fit: Fit::Number, cell: |c, _| c.waiting.to_string().into() },
-        Column { title: "ALERTS", fit: Fit::Cut, cell: |c, _| route_text(&c.route).into() },
+        Column { title: "TELLS OF", fit: Fit::Cut, cell: |c, _| route_text(&c.route).into() },
         Column {
             title: "SECRET",
             fit: Fit::Wide,
@@ -261,11 +261,12 @@ fn sends_to(target: &ChannelTarget) -> Option<String> {
 }
 
 fn route_text(route: &ChannelRoute) -> String {
-    let mut parts = Vec::new();
-    if route.tells(Topic::Operations) {
-        parts
-            .push(if route.tells(Topic::Alerts) { "alerts and operations" } else { "operations" }.to_owned());
-    }
+    let topics = match (route.tells(Topic::Alerts), route.tells(Topic::Operations)) {
+        (true, true) => "alerts and operations",
+        (false, true) => "operations",
+        _ => "alerts",
+    };
+    let mut parts = vec![topics.to_owned()];
     parts.extend(route.min_severity.map(|severity| format!("{severity} and worse")));
     if !route.kinds.is_empty() {
         parts.push(route.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join("|"));
@@ -276,7 +277,7 @@ fn route_text(route: &ChannelRoute) -> String {
             route.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>().join("|")
         ));
     }
-    if parts.is_empty() { "all".to_owned() } else { parts.join(", ") }
+    parts.join(", ")
 }
 
 fn page(channel: &Channel, sheet: &mut Sheet<'_>) {
@@ -300,7 +301,7 @@ fn page(channel: &Channel, sheet: &mut Sheet<'_>) {
         ChannelTarget::Slack(_) | ChannelTarget::Console(_) => {}
     }
     sheet.field("secret", if channel.has_secret { "stored" } else { "none" });
-    sheet.field("alerts", &route_text(&channel.route));
+    sheet.field("tells of", &route_text(&channel.route));
     sheet.field("waiting", &channel.waiting.to_string());
     sheet.field("id", &channel.id.to_string());
 }
@@ -323,6 +324,18 @@ pub mod tests {
                 "waiting": 2, "revision": 3}
         ]))
         .expect("channels")
+    }
+
+    #[test]
+    fn a_channel_says_whether_it_tells_of_alerts_of_operations_or_of_both() {
+        for (route, shown) in [
+            (serde_json::json!({}), "alerts"),
+            (serde_json::json!({"tell": ["operations"]}), "operations"),
+            (serde_json::json!({"tell": ["alerts", "operations"]}), "alerts and operations"),
+            (serde_json::json!({"min_severity": "critical"}), "alerts, critical and worse"),
+        ] {
+            assert_eq!(route_text(&serde_json::from_value(route).expect("a route")), shown);
+        }
     }
 
     #[test]

@@ -8,6 +8,9 @@ use jiff::Timestamp;
 const DELIVERY_CAP: Duration = Duration::from_secs(300);
 /// Longest wait between two attempts to connect, before jitter.
 const RECONNECT_CAP: Duration = Duration::from_secs(60);
+/// First and longest wait before an end of a time to live is asked for again.
+const FIRST_END: Duration = Duration::from_secs(300);
+const END_CAP: Duration = Duration::from_secs(6 * 3600);
 /// Longest jitter, as a share of the wait.
 const JITTER_SHARE: f64 = 0.25;
 /// How long a delivery is kept before it is given up.
@@ -23,6 +26,13 @@ pub fn delay(attempt: u32, jitter: f64) -> Duration {
 /// to +25 % by `jitter`.
 pub fn reconnect(attempt: u32, jitter: f64) -> Duration {
     doubling(attempt, RECONNECT_CAP, jitter)
+}
+
+/// Wait before the end of a time to live, which came to nothing `tries` times (at least 1), is asked for again:
+/// 5 min, 10 min, 20 min … capped at 6 h. Each try is an operation that people are told of.
+pub fn end_again(tries: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST_END.saturating_mul(doubled).min(END_CAP)
 }
 
 /// A receiver's `Retry-After`, clamped into 1 s to 1 h: zero would hammer it, a day would hide an alert.
@@ -74,6 +84,13 @@ mod tests {
         assert_eq!(reconnect(9, 0.0), seconds(60));
         assert_eq!(delay(2, 1.0), seconds(5));
         assert_eq!(delay(2, f64::NAN), seconds(4));
+    }
+
+    #[test]
+    fn an_end_that_is_refused_is_asked_for_less_and_less_often() {
+        let minutes: Vec<u64> = (0..9).map(|tries| end_again(tries).as_secs() / 60).collect();
+        assert_eq!(minutes, [5, 5, 10, 20, 40, 80, 160, 320, 360]);
+        assert_eq!(end_again(u32::MAX), END_CAP);
     }
 
     #[test]

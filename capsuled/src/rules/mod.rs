@@ -13,6 +13,7 @@ pub mod equivalents;
 pub mod former;
 pub mod health;
 pub mod planning;
+pub mod power;
 pub mod rate;
 pub mod reconcile;
 pub mod records;

@@ -1,9 +1,10 @@
 //! Operations: rows that outlive the process that works on them.
 
 use capsule_api::{Operation, OperationId, OperationState, Problem};
+use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-use super::{StoreError, Tx, at, json, ms, parse, to_json};
+use super::{StoreError, Tx, at, at_opt, json, ms, parse, to_json};
 
 struct Row {
     id: String,
@@ -128,6 +129,26 @@ pub async fn steering_in(tx: &mut Tx, resource: &str) -> Result<Option<Operation
     .fetch_optional(tx.connection())
     .await?;
     row.map(Row::into_operation).transpose()
+}
+
+/// How many operations that began at `since` or later to stop or delete `resource` have ended, and when the last did.
+pub async fn ends_tried(
+    connection: &mut SqliteConnection,
+    resource: &str,
+    since: Timestamp,
+) -> Result<Option<(u32, Timestamp)>, StoreError> {
+    let since = ms(since);
+    let row = sqlx::query!(
+        r#"SELECT COUNT(*) AS "count!: i64", MAX(updated_at) AS "last: i64"
+         FROM operations
+         WHERE resource = ?1 AND created_at >= ?2 AND kind IN ('stop_xnode', 'terminate_xnode')
+            AND state NOT IN ('pending', 'running')"#,
+        resource,
+        since
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(at_opt(row.last)?.map(|last| (u32::try_from(row.count).unwrap_or(u32::MAX), last)))
 }
 
 /// Ends an operation that was stopped on request. `false`: it had ended already, nothing changed.

@@ -1,7 +1,7 @@
 //! Times to live: a notice before the end, then the stop or the deletion that was asked for.
 //!
-//! What is due is asked for again until the provider has done it, so a provider that is away for a day delays an
-//! end and does not cancel it.
+//! What is due is asked for again until the provider has done it, less and less often, so a provider that is away for
+//! a day delays an end and does not cancel it.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::{
     context::Context,
     logging::Chain,
     model::Caller,
-    store::{Lane, StoreError, intents, xnodes},
+    rules::backoff,
+    store::{self, Lane, StoreError, intents, xnodes},
 };
 
 /// How long before the end people are told.
@@ -33,6 +34,11 @@ pub async fn run_once(context: &Context) -> Result<Duration, StoreError> {
     let ending = intents::expiring(&mut *context.store.reader().await?, soon).await?;
     let mut pause = LONGEST_PAUSE;
     for (id, at) in ending {
+        let rest = rest(context, id, at).await?;
+        if !rest.is_zero() {
+            pause = pause.min(rest);
+            continue;
+        }
         pause = pause.min(if at <= now { AGAIN } else { until(now, at) });
         let Some(stored) = xnodes::find(&mut *context.store.reader().await?, id).await? else { continue };
         let xnode = stored.xnode;
@@ -56,6 +62,15 @@ pub async fn run_once(context: &Context) -> Result<Duration, StoreError> {
         pause = pause.min(until(now, next - NOTICE));
     }
     Ok(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
+}
+
+/// How long an end that was due at `at` and came to nothing is left alone.
+async fn rest(context: &Context, id: XNodeId, at: Timestamp) -> Result<Duration, StoreError> {
+    let mut reader = context.store.reader().await?;
+    let tried = store::operations::ends_tried(&mut reader, &id.to_string(), at).await?;
+    Ok(tried.map_or(Duration::ZERO, |(tries, last)| {
+        backoff::end_again(tries).saturating_sub(until(last, context.clock.now()))
+    }))
 }
 
 fn until(now: Timestamp, at: Timestamp) -> Duration {

@@ -25,7 +25,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use self::{client::Calls, launch::code};
 use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Field, Identity, Mark, NewInstance, Prepared,
-    Provider, ProviderError, Result, http::Repeat,
+    PreparedFor, Provider, ProviderError, Result, http::Repeat,
 };
 
 /// Instances a page, the most that EC2 gives.
@@ -155,6 +155,10 @@ impl Provider for Aws {
 
     async fn prepare(&self, new: &NewInstance) -> Result<Prepared> {
         self.find_or_make(new).await
+    }
+
+    fn prepared_for(&self) -> PreparedFor {
+        PreparedFor::Region
     }
 
     async fn create(&self, new: &NewInstance, prepared: &Prepared) -> Result<Created> {

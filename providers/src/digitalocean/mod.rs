@@ -6,7 +6,7 @@
 
 mod records;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use capsule_api::{Instance, InstanceRef, InstanceState, Leftover, ProviderName};
@@ -16,9 +16,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
-    ProviderError, Region, Result, api_key,
-    http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
+    CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, PreparedFor,
+    Provider, ProviderError, Region, Result, api_key,
+    http::{Call, Http, MOST_PAGES, Vendor, bearer, quota, shortened},
     record::{distinct, is_same_key, key_name, with_marks},
     values::acted,
 };
@@ -35,8 +35,9 @@ fn connect(credential: &Credential, settings: CallSettings) -> Result<Arc<dyn Pr
         provider: NAME,
         base: "https://api.digitalocean.com/v2",
         auth: (AUTHORIZATION, bearer(credential)),
-        // 250 a minute for each token.
-        calls_per_second: NonZeroU32::new(4).expect("four is not zero"),
+        // 250 a minute for each token: 60 at once and 180 in the minute.
+        calls: quota(60, Duration::from_millis(333)),
+        creations: None,
         classify,
     };
     Ok(Arc::new(DigitalOcean { http: Http::new(vendor, settings)? }))
@@ -202,6 +203,10 @@ impl Provider for DigitalOcean {
             ids.push(self.uploaded_key(key).await?);
         }
         Ok(json!({"ssh_keys": ids}))
+    }
+
+    fn prepared_for(&self) -> PreparedFor {
+        PreparedFor::Account
     }
 
     async fn create(&self, new: &NewInstance, prepared: &Prepared) -> Result<Created> {

@@ -10,7 +10,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use capsule_api::{Instance, InstanceRef, InstanceState, ProviderName};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Field, Identity, Mark, NewInstance, Prepared,
     Provider, ProviderError, Result, api_key,
-    http::{Call, Http, MOST_PAGES, Reply, Vendor},
+    http::{Call, Http, MOST_PAGES, Reply, Vendor, quota},
     record::{is_same_key, key_name, with_marks},
     values::{found, segment, unknown_outcome},
 };
@@ -62,7 +62,8 @@ fn connect(credential: &Credential, settings: CallSettings) -> Result<Arc<dyn Pr
         base: "https://api.equinix.com/metal/v1",
         auth: (X_AUTH_TOKEN, field("api_key").into()),
         // Not documented.
-        calls_per_second: NonZeroU32::new(5).expect("not zero"),
+        calls: quota(5, Duration::from_millis(200)),
+        creations: None,
         classify,
     };
     Ok(Arc::new(Equinix { http: Http::new(vendor, settings)?, project }))

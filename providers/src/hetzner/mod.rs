@@ -8,7 +8,7 @@
 
 mod records;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use capsule_api::{Instance, InstanceRef, InstanceState, Leftover, ProviderName};
@@ -18,9 +18,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
-    ProviderError, Region, Result, api_key,
-    http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
+    CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, PreparedFor,
+    Provider, ProviderError, Region, Result, api_key,
+    http::{Call, Http, MOST_PAGES, Vendor, bearer, quota, shortened},
     record::{distinct, is_same_key, key_name, with_marks},
     values::acted,
 };
@@ -44,7 +44,8 @@ fn connect(credential: &Credential, settings: CallSettings) -> Result<Arc<dyn Pr
         base: "https://api.hetzner.cloud/v1",
         auth: (AUTHORIZATION, bearer(credential)),
         // 3600 an hour may come at once; the rest is for 429.
-        calls_per_second: NonZeroU32::new(5).expect("five is not zero"),
+        calls: quota(60, Duration::from_millis(200)),
+        creations: None,
         classify,
     };
     Ok(Arc::new(Hetzner { http: Http::new(vendor, settings)? }))
@@ -213,6 +214,10 @@ impl Provider for Hetzner {
             names.push(self.uploaded_key(key).await?);
         }
         Ok(json!({"ssh_keys": names}))
+    }
+
+    fn prepared_for(&self) -> PreparedFor {
+        PreparedFor::Account
     }
 
     async fn create(&self, new: &NewInstance, prepared: &Prepared) -> Result<Created> {

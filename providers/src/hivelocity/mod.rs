@@ -14,7 +14,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use capsule_api::{Instance, InstanceRef, ProviderName};
@@ -23,9 +23,9 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::{
-    CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
-    ProviderError, Result, api_key,
-    http::{Call, Http, Vendor},
+    CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, PreparedFor,
+    Provider, ProviderError, Result, api_key,
+    http::{Call, Http, Vendor, quota},
     record::{is_same_key, key_name, with_marks},
     values::{found, segment, unknown_outcome},
 };
@@ -43,7 +43,8 @@ fn connect(credential: &Credential, settings: CallSettings) -> Result<Arc<dyn Pr
         base: "https://core.hivelocity.net/api/v2",
         auth: (X_API_KEY, key.unwrap_or_default().into()),
         // Not documented, but there is a limit.
-        calls_per_second: NonZeroU32::new(4).expect("not zero"),
+        calls: quota(4, Duration::from_millis(250)),
+        creations: None,
         classify,
     };
     Ok(Arc::new(Hivelocity { http: Http::new(vendor, settings)? }))
@@ -259,6 +260,10 @@ impl Provider for Hivelocity {
             None => return Err(invalid("a server without a key lets nobody in".to_owned())),
         };
         Ok(json!({"os_name": system, "ssh_key_id": key}))
+    }
+
+    fn prepared_for(&self) -> PreparedFor {
+        PreparedFor::Plan
     }
 
     async fn create(&self, new: &NewInstance, prepared: &Prepared) -> Result<Created> {

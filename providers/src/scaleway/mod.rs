@@ -18,7 +18,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use capsule_api::{Instance, InstanceRef, Leftover, ProviderName};
@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use crate::{
     CallSettings, Catalogue, Created, Credential, Entry, Field, Identity, Mark, NewInstance, Prepared,
     Provider, ProviderError, Result, api_key,
-    http::{Call, Http, Vendor},
+    http::{Call, Http, Vendor, quota},
     record::with_marks,
     values::{found, segment, unknown_outcome},
 };
@@ -89,7 +89,8 @@ fn connect(credential: &Credential, settings: CallSettings) -> Result<Arc<dyn Pr
         base: "https://api.scaleway.com",
         auth: (X_AUTH_TOKEN, field("api_key").unwrap_or_default().into()),
         // Not documented. A list asks all zones at once.
-        calls_per_second: NonZeroU32::new(20).expect("not zero"),
+        calls: quota(20, Duration::from_millis(50)),
+        creations: None,
         classify,
     };
     Ok(Arc::new(Scaleway {

@@ -7,7 +7,7 @@
 
 mod records;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -18,9 +18,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, Provider,
-    ProviderError, Region, Result, api_key,
-    http::{Call, Http, MOST_PAGES, Vendor, bearer, shortened},
+    CallSettings, Catalogue, Created, Credential, Entry, Identity, Mark, NewInstance, Prepared, PreparedFor,
+    Provider, ProviderError, Region, Result, api_key,
+    http::{Call, Http, MOST_PAGES, Vendor, bearer, quota, shortened},
     record::{distinct, is_same_key, key_name, with_marks},
     values::acted,
 };
@@ -40,7 +40,8 @@ fn connect(credential: &Credential, settings: CallSettings) -> Result<Arc<dyn Pr
         base: "https://api.vultr.com/v2",
         auth: (AUTHORIZATION, bearer(credential)),
         // Of 30 a second for each client address, which other accounts share.
-        calls_per_second: NonZeroU32::new(10).expect("ten is not zero"),
+        calls: quota(10, Duration::from_millis(100)),
+        creations: None,
         classify,
     };
     Ok(Arc::new(Vultr { http: Http::new(vendor, settings)? }))
@@ -232,6 +233,10 @@ impl Provider for Vultr {
             ids.push(self.uploaded_key(key).await?);
         }
         Ok(json!({"sshkey_id": ids, "os_id": self.os_id(&new.image).await?}))
+    }
+
+    fn prepared_for(&self) -> PreparedFor {
+        PreparedFor::Account
     }
 
     async fn create(&self, new: &NewInstance, prepared: &Prepared) -> Result<Created> {

@@ -22,7 +22,7 @@ const SYSTEMS: &[(u64, &str)] =
     &[(14_000, "Ubuntu 24.x"), (14_001, "Ubuntu 22.x"), (14_002, "Debian 12.x"), (14_003, "Debian 13.x")];
 
 /// How far an order's number is from its device's.
-pub(crate) const ORDER_OFFSET: u64 = 200_000;
+const ORDER_OFFSET: u64 = 200_000;
 
 pub(super) const SPEECH: Speech = Speech {
     plans: PLANS,

@@ -33,7 +33,6 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use account::{Cloud, Machine};
-pub(crate) use hivelocity::ORDER_OFFSET;
 use speech::Speech;
 pub use switches::{Fault, Pace, Switches};
 pub use world::{FakeExtra, FakeInstance, FakeKey, Phase};

@@ -519,6 +519,23 @@ async fn removing_an_xnode_or_an_account_ends_what_was_told_of_it() {
     assert_eq!((world.found().await, world.alerts().await), (vec![], vec![]));
 }
 
+#[tokio::test]
+async fn an_xnode_is_not_removed_while_an_operation_works_on_it() {
+    let world = World::start().await;
+    let (account, cloud) = world.add("work", ProviderName::Vultr).await;
+    cloud.put_instance(instance(ProviderName::Vultr, 1, true));
+    world.adopt_fleet(&account).await;
+    let begun = world.api.post("/v1/xnodes/web-1/terminate").json(json!({})).send().await;
+    assert_eq!(begun.status, 202, "{}", begun.text);
+    let operation = begun.json["id"].as_str().expect("an id").to_owned();
+    let refused = world.api.delete("/v1/xnodes/web-1").header("if-match", "*").send().await;
+    refused.is_problem(409, "wrong_state");
+    let told = refused.json["detail"].as_str().expect("a detail");
+    assert!(told.contains(&format!("operation {operation} (terminate_xnode) works on it")), "{told}");
+    assert!(refused.json["hint"].as_str().is_some_and(|hint| hint.contains(&operation)), "{}", refused.text);
+    assert_eq!(world.api.get("/v1/xnodes/web-1").send().await.status, 200, "it is still there");
+}
+
 /// `cargo test --release -- --ignored --nocapture sweep_of_ten_thousand`.
 #[tokio::test]
 #[ignore = "a measurement"]

@@ -19,9 +19,12 @@ use std::{
 use async_trait::async_trait;
 use capsule_api::{Instance, InstanceRef, InstanceState, Leftover, ProviderName};
 use capsule_providers::{
-    Catalogue, Created, Identity, Mark, NewInstance, Prepared, Provider, ProviderError, Result,
+    Catalogue, Created, Identity, Mark, NewInstance, Prepared, PreparedFor, Provider, ProviderError, Result,
 };
 use serde_json::json;
+
+/// What stands before the id of a server that is known by its order.
+const ORDER: &str = "order-";
 
 /// The cloud.
 #[derive(Debug)]
@@ -44,11 +47,17 @@ struct World {
     cut_next_create: bool,
     slow_start: bool,
     slow_delete: bool,
+    orders_first: bool,
     lag: u32,
     unknown_looks: u32,
 }
 
 impl ScriptedProvider {
+    /// Creations are answered with the order's id, which leads to the server and is in no list, as at Hivelocity.
+    pub fn set_orders_first(&self, orders_first: bool) {
+        self.world().orders_first = orders_first;
+    }
+
     /// An empty cloud that accepts every credential.
     pub fn new(name: ProviderName) -> Self {
         Self { name, world: Mutex::default() }
@@ -250,7 +259,8 @@ impl Provider for ScriptedProvider {
         let mut world = self.begin("instance", &reference.id)?;
         let unknown = 0 < world.unknown_looks;
         world.unknown_looks = world.unknown_looks.saturating_sub(1);
-        Ok(world.instances.get(&reference.id).filter(|_| !unknown).cloned())
+        let id = reference.id.strip_prefix(ORDER).unwrap_or(&reference.id);
+        Ok(world.instances.get(id).filter(|_| !unknown).cloned())
     }
 
     async fn find_marked(&self, mark: &Mark, _region: &str) -> Result<Vec<Instance>> {
@@ -262,6 +272,10 @@ impl Provider for ScriptedProvider {
     async fn prepare(&self, new: &NewInstance) -> Result<Prepared> {
         drop(self.begin("prepare", &new.name)?);
         Ok(json!({"image": new.image}))
+    }
+
+    fn prepared_for(&self) -> PreparedFor {
+        PreparedFor::Account
     }
 
     async fn create(&self, new: &NewInstance, _prepared: &Prepared) -> Result<Created> {
@@ -285,6 +299,10 @@ impl Provider for ScriptedProvider {
             place: String::new(),
         };
         world.instances.insert(id, instance.clone());
+        let instance = match world.orders_first {
+            true => Instance { id: format!("{ORDER}{}", instance.id), ..instance },
+            false => instance,
+        };
         if std::mem::take(&mut world.cut_next_create) {
             return Err(self.unknown_outcome());
         }

@@ -12,7 +12,7 @@ use capsule_api::{
     Severity,
 };
 use capsule_providers::{
-    Catalogue, Created, Identity, Mark, NewInstance, Prepared, Provider, ProviderError, Result,
+    Catalogue, Created, Identity, Mark, NewInstance, Prepared, PreparedFor, Provider, ProviderError, Result,
 };
 use jiff::SignedDuration;
 
@@ -175,6 +175,10 @@ impl Provider for Noting {
 
     async fn prepare(&self, new: &NewInstance) -> Result<Prepared> {
         self.refusal_noted(self.client.prepare(new)).await
+    }
+
+    fn prepared_for(&self) -> PreparedFor {
+        self.client.prepared_for()
     }
 
     async fn create(&self, new: &NewInstance, prepared: &Prepared) -> Result<Created> {

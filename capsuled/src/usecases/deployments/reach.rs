@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capsule_api::{DeploymentState as State, InstanceRef, XNodeStatus};
+use capsule_api::{DeploymentState as State, Instance, InstanceRef, XNodeStatus};
 use capsule_providers::{Mark, Provider, ProviderError};
 use jiff::{SignedDuration, Timestamp};
 
@@ -130,7 +130,7 @@ pub(super) async fn finish(context: &Context, intent: Intent) -> Result<Next, Us
 }
 
 /// Asks whether it runs and where it is.
-pub(super) async fn await_running(context: &Context, intent: Intent) -> Result<Next, UseCaseError> {
+pub(super) async fn await_running(context: &Context, mut intent: Intent) -> Result<Next, UseCaseError> {
     let deadline = after(intent.state_at, rules::start_deadline(is_bare_metal(&intent)));
     let (provider, reference) = match at_provider(context, &intent).await? {
         Ok(known) => known,
@@ -141,6 +141,9 @@ pub(super) async fn await_running(context: &Context, intent: Intent) -> Result<N
         Ok(seen) => seen,
         Err(error) => return again(context, intent, deadline, error.to_string()).await,
     };
+    if let Some(instance) = seen.as_ref().filter(|seen| seen.reference() != reference) {
+        intent = known_as(context, intent, instance.clone()).await?;
+    }
     match rules::judge_coming(seen.as_ref(), context.clock.now(), visible_by, deadline) {
         Coming::Wait => Ok(Next::After(rules::POLL)),
         Coming::Lost(why) => leave(context, intent, State::Failed, why).await,
@@ -154,6 +157,25 @@ pub(super) async fn await_running(context: &Context, intent: Intent) -> Result<N
             Ok(Next::Now)
         }
     }
+}
+
+/// Writes the id that the provider has given the server meanwhile.
+async fn known_as(context: &Context, mut intent: Intent, instance: Instance) -> Result<Intent, UseCaseError> {
+    intent.instance = Some(instance.reference());
+    let row = intent.clone();
+    context
+        .store
+        .write::<(), UseCaseError>(Lane::Normal, move |tx| {
+            Box::pin(async move {
+                store::intents::update(tx, &row, row.state).await?;
+                match row.xnode {
+                    Some(id) => placed::follow(tx, id, &instance).await.map(drop),
+                    None => Ok(()),
+                }
+            })
+        })
+        .await?;
+    Ok(intent)
 }
 
 /// Logs in, pins the host key, adds the user's keys, and is done.

@@ -1,7 +1,7 @@
 //! The dangerous part: asking for a server, and finding out what became of it when nobody said.
 
 use capsule_api::{DeploymentState as State, Instance};
-use capsule_providers::{Mark, NewInstance, ProviderError};
+use capsule_providers::{Mark, NewInstance, Prepared, PreparedFor, ProviderError};
 
 use super::{
     USUAL_IMAGE,
@@ -67,9 +67,12 @@ pub(super) async fn prepare_and_send(context: &Context, mut intent: Intent) -> R
     let cloud = provider.name();
     let cut =
         || ProviderError::Unavailable { provider: cloud, detail: "it did not answer in time".to_owned() };
-    match bounded(provider.prepare(&new), cut).await {
-        Ok(prepared) => intent.prepared = prepared,
-        Err(error) => return refused(context, intent, &error).await,
+    if !is_prepared(&intent, provider.prepared_for()) {
+        intent.prepared = Prepared::Null;
+        match bounded(provider.prepare(&new), cut).await {
+            Ok(prepared) => intent.prepared = prepared,
+            Err(error) => return refused(context, intent, &error).await,
+        }
     }
     context.faults.point("deploy:prepared");
     if is_stop_requested(context, intent.operation).await? {
@@ -88,9 +91,30 @@ pub(super) async fn prepare_and_send(context: &Context, mut intent: Intent) -> R
             context.faults.point("deploy:created");
             inventory::take_in(context, intent, &created.instance, &[], "made", provider.as_ref()).await
         }
-        Err(error) if error.tries_next_offer() => refused(context, intent, &error).await,
+        Err(error) if error.tries_next_offer() => {
+            // Only these say that nothing was wrong with what was asked for.
+            if !matches!(error, ProviderError::OutOfStock { .. } | ProviderError::Quota { .. }) {
+                intent.prepared = Prepared::Null;
+            }
+            refused(context, intent, &error).await
+        }
         Err(error) => doubt(context, intent, error.to_string()).await,
     }
+}
+
+/// Whether what was prepared for the offer before, which was refused, serves the one in hand. Vendors allow few calls:
+/// DigitalOcean lets its keys be listed ten times a minute, and a sold-out order goes through a whole list of offers.
+fn is_prepared(intent: &Intent, reach: PreparedFor) -> bool {
+    let before = intent.offer.checked_sub(1).and_then(|before| intent.offers.get(before));
+    let (Some(before), Some(offer)) = (before, intent.offer_in_hand()) else { return false };
+    let is_same = match reach {
+        PreparedFor::Account => true,
+        PreparedFor::Region => offer.region == before.region,
+        PreparedFor::Plan => offer.plan == before.plan,
+        PreparedFor::Offer => false,
+    };
+    let is_alike = offer.account == before.account && offer.arch == before.arch;
+    !intent.prepared.is_null() && is_alike && is_same
 }
 
 /// Writes that nobody knows what became of the creation, and until when it has to be looked for.
@@ -189,9 +213,10 @@ async fn onward(
 
 async fn nothing_made(
     context: &Context,
-    intent: Intent,
+    mut intent: Intent,
     tried: (String, String),
 ) -> Result<Next, UseCaseError> {
+    intent.prepared = Prepared::Null;
     let way = rules::after_nothing_made(intent.offer, intent.offers.len(), intent.sends);
     go(context, intent, way, tried).await
 }

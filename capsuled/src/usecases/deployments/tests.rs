@@ -15,7 +15,8 @@ use capsule_api::{
     TerminateRequest, XNode, XNodeStatus,
 };
 use capsule_providers::{
-    Catalogue, Created, Identity, Mark, NewInstance, Prepared, Provider, Result as ProviderResult,
+    Catalogue, Created, Identity, Mark, NewInstance, Prepared, PreparedFor, Provider,
+    Result as ProviderResult,
 };
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -34,7 +35,7 @@ use crate::{
     secret::Seal,
     ssh::testing::Sshd,
     store::{Lane, Store, StoreError},
-    usecases::{accounts, power},
+    usecases::{accounts, power, reconcile},
 };
 
 /// A cloud in whose calls the daemon can be killed.
@@ -114,6 +115,9 @@ impl Provider for Deadly {
     }
     async fn prepare(&self, new: &NewInstance) -> ProviderResult<Prepared> {
         self.call("prepare", self.cloud.prepare(new)).await
+    }
+    fn prepared_for(&self) -> PreparedFor {
+        self.cloud.prepared_for()
     }
     async fn create(&self, new: &NewInstance, prepared: &Prepared) -> ProviderResult<Created> {
         self.call("create", self.cloud.create(new, prepared)).await
@@ -393,6 +397,65 @@ async fn six_that_have_none_lead_to_the_seventh_and_every_attempt_is_told() {
     assert_eq!(outcomes(&deployment), [out, out, none, out, out, out, "made"]);
     assert_eq!((deployment.state, deployment.offer), (DeploymentState::Succeeded, 6));
     assert_eq!(deployment.account, world.account);
+}
+
+#[tokio::test]
+async fn what_an_order_needs_is_asked_for_once_however_many_offers_are_sold_out() {
+    let Some(world) = World::start().await else { return };
+    let cloud = &world.cloud.cloud;
+    for error in [cloud.out_of_stock(), cloud.out_of_stock(), cloud.unauthorised(), cloud.out_of_stock()] {
+        cloud.fail("create", error);
+    }
+    let wanted = world.wanted("web", &[&world.account; 5]);
+    let operation = begin(&world.context, &Caller::daemon(), wanted).await.expect("begun");
+    assert!(world.drive(&operation).await);
+    let deployment = world.deployment("web").await;
+    let tried = ["out_of_stock", "out_of_stock", "unauthorised", "out_of_stock", "made"];
+    assert_eq!(outcomes(&deployment), tried);
+    assert_eq!(cloud.count("create"), 5);
+    // Again after the refusal that may have been about what was prepared.
+    assert_eq!(cloud.count("prepare"), 2);
+}
+
+/// The id by which the only xNode is known at its provider.
+async fn known_as(world: &World) -> String {
+    let xnodes = world.xnodes().await;
+    xnodes[0].placement.as_ref().expect("placed").instance.id.clone()
+}
+
+#[tokio::test]
+async fn a_server_known_by_its_order_is_known_by_its_own_id_once_it_runs() {
+    let world = World::deaf().await;
+    world.cloud.cloud.set_orders_first(true);
+    let operation = world.begin("web").await;
+    assert!(world.drive(&operation).await);
+    let deployment = world.deployment("web").await;
+    let made = &world.cloud.cloud.all()[0];
+    assert!(deployment.attempts[0].detail.contains("order-"), "{deployment:?}");
+    assert_eq!(deployment.instance, Some(made.reference()));
+    assert_eq!(known_as(&world).await, made.id);
+}
+
+#[tokio::test]
+async fn a_comparison_finds_the_id_that_took_an_orders_place_and_neither_ghost_nor_orphan() {
+    let world = World::deaf().await;
+    world.cloud.cloud.set_orders_first(true);
+    let operation = world.begin("web").await;
+    let intent = of_operation(&world.context, operation.id).await.expect("readable")[0].id;
+    while world.xnodes().await.is_empty() {
+        step(&world.context, operation.id, intent).await.expect("a step");
+    }
+    operations::cancel(&world.context, &Caller::daemon(), operation.id).await.expect("asked");
+    assert!(world.drive(&operation).await);
+    assert!(known_as(&world).await.starts_with("order-"));
+    for _ in 0..2 {
+        world.context.clock.advance(Duration::from_secs(3_600));
+        reconcile::sweep_due(&world.context).await.expect("compared");
+        assert_eq!(known_as(&world).await, world.cloud.cloud.all()[0].id);
+        let mut reader = world.context.store.reader().await.expect("a reader");
+        let found = store::findings::lasting(&mut reader, &world.account).await.expect("readable");
+        assert!(found.iter().all(|one| one.kind == capsule_api::FindingKind::Drift), "{found:?}");
+    }
 }
 
 #[tokio::test]

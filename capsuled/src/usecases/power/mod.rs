@@ -24,7 +24,10 @@ use super::{
 use crate::{
     context::Context,
     model::Caller,
-    rules::deployments::{POLL, Switch, Switching, judge_switch, pause},
+    rules::{
+        deployments::{POLL, pause},
+        power::{Switch, Switching, judge_switch},
+    },
     store::{self, Lane, StoreError, Tx, intents, xnodes::StoredXNode},
 };
 

@@ -1,7 +1,8 @@
 //! Reconciling: every account is compared with the inventory for ever, so that no server is billed unseen and none is
 //! believed to be there that is gone.
 //!
-//! A comparison finds and tells; it changes neither the inventory nor the provider. What is done about a finding is for
+//! A comparison finds and tells; it changes neither the provider nor the inventory, but for the id of a server that its
+//! provider has replaced. What is done about a finding is for
 //! a person to say: `adopt` an orphan, `accept` what a provider says, `forget` or `ignore`.
 
 mod accept;

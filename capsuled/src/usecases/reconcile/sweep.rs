@@ -22,7 +22,7 @@ use crate::{
     model::{IntentOutline, PlacedXNode, SeenInstance},
     rules::reconcile::{self as rules, Comparison, Draft, GRACE, Look, Step},
     store::{self, BoxFuture, Lane, StoreError, Tx, findings, intents},
-    usecases::{UseCaseError, accounts::instances},
+    usecases::{UseCaseError, accounts::instances, xnodes::placed},
 };
 
 /// Longest wait for one account: its list, and the servers that are not in it.
@@ -179,9 +179,11 @@ async fn read(
         match outcome {
             Ok(None) => {}
             Ok(Some(instance)) => {
-                // Under the id by which we know it, whatever the provider calls it by now.
-                let (id, place) = (reference.id.clone(), reference.place.clone());
-                let instance = capsule_api::Instance { id, place, ..instance };
+                let follows = instance.reference() != *reference
+                    && known_as(context, account, reference.clone(), instance.clone()).await?;
+                // Under the id by which we know it.
+                let known = if follows { instance.reference() } else { reference.clone() };
+                let instance = capsule_api::Instance { id: known.id, place: known.place, ..instance };
                 answer.seen.push(seen(instance, &prices));
             }
             Err(UseCaseError::Store(error)) => return Err(error.into()),
@@ -190,6 +192,28 @@ async fn read(
     }
     drop(asked);
     Ok(answer)
+}
+
+/// Follows a server that its provider lists under another id by now, which would otherwise be an orphan there; whether
+/// that was possible.
+async fn known_as(
+    context: &Context,
+    account: &AccountName,
+    before: InstanceRef,
+    instance: capsule_api::Instance,
+) -> Result<bool, UseCaseError> {
+    let account = account.clone();
+    context
+        .store
+        .write::<bool, UseCaseError>(Lane::Normal, move |tx| {
+            Box::pin(async move {
+                match store::xnodes::find_placed_in(tx, &account, &before).await? {
+                    Some(stored) => placed::follow(tx, stored.xnode.id, &instance).await,
+                    None => Ok(false),
+                }
+            })
+        })
+        .await
 }
 
 /// A server that a list left out, and what its provider says of it.

@@ -25,7 +25,7 @@ pub(super) mod migrated {
 }
 
 use super::{
-    Expected, Listing, Slice, UseCaseError, costs, find_named, reconcile,
+    Expected, Listing, Slice, UseCaseError, costs, find_named, power, reconcile,
     telling::{self, Happening},
 };
 use crate::{
@@ -248,7 +248,8 @@ async fn write(tx: &mut Tx, stored: &StoredXNode) -> Result<(), UseCaseError> {
 /// Removes an xNode with its checks and history; its open alerts end and are told so.
 ///
 /// # Errors
-/// [`UseCaseError::Stale`]; [`UseCaseError::WrongState`] when others go through it.
+/// [`UseCaseError::Stale`]; [`UseCaseError::WrongState`] when others go through it; [`UseCaseError::InUse`] while
+/// an operation works on it, which may be about to make or delete what it stands for.
 pub async fn delete(
     context: &Context,
     by: &Caller,
@@ -265,6 +266,14 @@ pub async fn delete(
             Box::pin(async move {
                 let stored = store::xnodes::find_in(tx, id).await?.ok_or_else(|| not_found(&given))?;
                 expected.check(WHAT, stored.xnode.revision)?;
+                if let Some((doing, operation)) = power::at_work(tx, id).await? {
+                    return Err(UseCaseError::InUse {
+                        what: WHAT,
+                        name: stored.xnode.name.to_string(),
+                        by: format!("operation {operation} ({doing}) works on it"),
+                        hint: format!("`capsulectl operations show {operation}` shows how far it is"),
+                    });
+                }
                 end_all(tx, &stored.xnode, &actor).await?;
                 store::xnodes::delete(tx, stored.key, None).await?;
                 costs::follow(tx, Some(&stored.xnode), None, tx.now()).await?;

@@ -148,6 +148,20 @@ pub fn set_address(xnode: &mut XNode, instance: &Instance) {
     }
 }
 
+/// Follows a server that its provider knows under another id by now: Hivelocity's has its order's until there is a
+/// device. `false`: that one is in the inventory already, or the xNode no longer, and nothing changed.
+pub async fn follow(tx: &mut Tx, id: XNodeId, instance: &Instance) -> Result<bool, UseCaseError> {
+    let stored = store::xnodes::find_in(tx, id).await?;
+    let Some(placement) = stored.and_then(|stored| stored.xnode.placement) else { return Ok(false) };
+    let reference = instance.reference();
+    if store::xnodes::find_placed_in(tx, &placement.account, &reference).await?.is_some() {
+        return Ok(false);
+    }
+    let plan = Some(&placement.plan).filter(|plan| !plan.is_empty()).unwrap_or(&instance.plan).clone();
+    let placement = Placement { instance: reference, plan, ..placement };
+    amend(tx, id, |row| row.xnode.placement = Some(placement)).await.map(|changed| changed.is_some())
+}
+
 /// Changes an xNode; `None`: it is no longer in the inventory.
 pub async fn amend(
     tx: &mut Tx,

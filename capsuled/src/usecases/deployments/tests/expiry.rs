@@ -20,6 +20,10 @@ async fn placed_for_hours(world: &World, action: ExpiryAction) -> Timestamp {
     xnodes[0].placement.as_ref().and_then(|placement| placement.expiry).expect("a time to live").at
 }
 
+fn pass(world: &World, time: SignedDuration) {
+    world.context.clock.advance(time.try_into().expect("forward"));
+}
+
 fn pass_until(world: &World, at: Timestamp) {
     let left = at.duration_since(world.context.clock.now());
     world.context.clock.advance(left.try_into().expect("a moment to come"));
@@ -77,7 +81,7 @@ async fn a_time_to_live_is_announced_once_and_the_announcement_ends_with_the_sto
 }
 
 #[tokio::test]
-async fn an_end_that_the_provider_refuses_is_asked_for_again_until_the_server_is_gone() {
+async fn an_end_that_the_provider_refuses_is_asked_for_ever_less_often_until_the_server_is_gone() {
     let world = World::deaf().await;
     let end = placed_for_hours(&world, ExpiryAction::Delete).await;
     pass_until(&world, end);
@@ -88,8 +92,19 @@ async fn an_end_that_the_provider_refuses_is_asked_for_again_until_the_server_is
     finish(&world, &first).await;
     assert_eq!(world.xnodes().await.len(), 1, "nobody said that it is gone");
 
+    assert!(asked(&world).await.is_empty(), "not at once");
+    let pause = expiry::run_once(&world.context).await.expect("a look");
+    assert!(pause <= Duration::from_secs(300), "{pause:?}");
+    pass(&world, MINUTE * 5);
     let second = asked(&world).await.pop().expect("another try");
-    assert!(matches!(world.power(&second).await, Some(Ended::Done(_))));
+    world.cloud.cloud.fail("delete", world.cloud.cloud.unauthorised());
+    assert!(matches!(world.power(&second).await, Some(Ended::Failed(_))));
+    finish(&world, &second).await;
+    pass(&world, MINUTE * 9);
+    assert!(asked(&world).await.is_empty(), "the second pause is longer");
+    pass(&world, MINUTE);
+    let third = asked(&world).await.pop().expect("a third try");
+    assert!(matches!(world.power(&third).await, Some(Ended::Done(_))));
     assert!(world.xnodes().await.is_empty() && world.cloud.cloud.all().is_empty());
     let open = alerts::list_open(&mut world.context.store.reader().await.expect("a reader")).await;
     let about_xnodes = |alert: &Alert| alert.subject.kind == capsule_api::SubjectKind::XNode;
