@@ -14,9 +14,10 @@ pub struct UnknownWord {
 }
 
 /// Declares an enum whose variants are words: `as_str`, `FromStr`, `Display`, `ALL`, serde and OpenAPI.
+/// The word is matched as a token: as a `literal` it would arrive in a group that OpenAPI's derive cannot look into.
 #[macro_export]
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident ($what:literal) { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident ($what:literal) { $($(#[$vmeta:meta])* $variant:ident = $word:tt),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         pub enum $name {
@@ -51,4 +52,19 @@ macro_rules! words {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use crate::AlertKind;
+
+    #[test]
+    fn the_document_spells_words_as_the_wire_does() {
+        let schema = serde_json::to_value(AlertKind::schema()).expect("a schema");
+        let wire = serde_json::to_value(AlertKind::ALL).expect("words");
+        assert_eq!(schema["enum"], wire);
+        assert_eq!(wire[0], AlertKind::ALL[0].as_str());
+    }
 }
